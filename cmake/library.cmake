@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+#
+# weir_gather(layers...): the objects of all layers as weir (shared) and weir_static.
+function(weir_gather)
+    list(TRANSFORM ARGN REPLACE "(.+)" "$<TARGET_OBJECTS:weir_\\1>" OUTPUT_VARIABLE objects)
+    add_library(weir SHARED ${objects})
+    add_library(weir_static STATIC ${objects})
+    set_target_properties(weir PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
+    set_target_properties(weir_static PROPERTIES OUTPUT_NAME weir)
+    foreach(library weir weir_static)
+        add_library(weir::${library} ALIAS ${library})
+        set_target_properties(${library} PROPERTIES LINKER_LANGUAGE C)
+        target_include_directories(${library} INTERFACE
+            $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>
+            $<INSTALL_INTERFACE:include>)
+        target_link_libraries(${library} PRIVATE Threads::Threads)
+    endforeach()
+    if(NOT WEIR_SANITIZE) # Whose run-time library is linked into the program only.
+        target_link_options(weir PRIVATE -Wl,--no-undefined)
+    endif()
+endfunction()

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TEST_H
+#define TEST_H
+
+/*
+ * Tests, written once.
+ *
+ * They run under Criterion, or under the plain runner where Criterion cannot go; CMake chooses by
+ * putting criterion/ or plain/ on the include path. Under both, each test has a process of its own
+ * and a minute, its name is "suite/name", --filter takes a glob over that, and a descriptor (under
+ * AddressSanitizer also memory) that is still held when the body returns fails the test.
+ *
+ * Any helper on any thread may CHECK: a check that does not hold reports and ends the process.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runner.h"
+
+/** A test: passes when the body returns. */
+#define WEIR_TEST(suite, name)                         \
+    static void suite##_##name##_body(void);           \
+    TEST_DEFINE(suite, name, suite##_##name##_body, 0) \
+    static void suite##_##name##_body(void)
+
+/** A test that passes only if the body aborts. */
+#define WEIR_ABORT_TEST(suite, name)                         \
+    static void suite##_##name##_body(void);                 \
+    TEST_DEFINE(suite, name, suite##_##name##_body, SIGABRT) \
+    static void suite##_##name##_body(void)
+
+/** A test for each backend; the body sees its name as `backend`. */
+#define WEIR_CONTRACT_TEST(suite, name)                           \
+    static void suite##_##name##_contract(const char *backend);   \
+    TEST_DEFINE_ON(suite, name, uring, suite##_##name##_contract) \
+    TEST_DEFINE_ON(suite, name, epoll, suite##_##name##_contract) \
+    static void suite##_##name##_contract(const char *backend)
+
+#define TEST_DEFINE_ON(suite, name, backend, contract)  \
+    static void suite##_##backend##_##name##_body(void) \
+    {                                                   \
+        test_require_backend(#backend);                 \
+        contract(#backend);                             \
+    }                                                   \
+    TEST_DEFINE(suite##_##backend, name, suite##_##backend##_##name##_body, 0)
+
+#define CHECK(condition) ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, "%s", #condition))
+
+/** Integers of any width and signedness. */
+#define CHECK_EQ(a, b) test_check_eq(__FILE__, __LINE__, #a " == " #b, (intmax_t)(a), (intmax_t)(b))
+
+/** Strings; NULL equals only NULL. */
+#define CHECK_STR_EQ(a, b) test_check_str_eq(__FILE__, __LINE__, #a " == " #b, (a), (b))
+
+/** Report "FILE:LINE: TEST: check failed: MESSAGE" and end the process of the test. */
+__attribute__((noreturn, cold, format(printf, 3, 4))) void test_fail(const char *file, int line,
+                                                                     const char *format, ...);
+
+/** Report that this test does not apply here, and end it. On the thread of the test only. */
+__attribute__((noreturn, format(printf, 1, 2))) void test_skip(const char *format, ...);
+
+void test_check_eq(const char *file, int line, const char *text, intmax_t a, intmax_t b);
+void test_check_str_eq(const char *file, int line, const char *text, const char *a, const char *b);
+
+/** Skip the test unless this machine has the backend. */
+void test_require_backend(const char *name);
+
+/** Whether this machine has the backend. Weak, and true; define it to ask the library. */
+bool test_backend_available(const char *name);
+
+#endif
