@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_EXECUTOR_H
+#define WEIR_EXECUTOR_H
+
+/*
+ * Executors: what runs tasks.
+ *
+ * An executor is a pointer to a const table: a loop, later a strand or a pool. It is serial as far
+ * as one tree of tasks can tell. Posting never allocates: the queue link is in the task's header.
+ *
+ * Source: core/exec/loop.c. Tests: tests/unit/test_loop.c.
+ */
+
+#include <weir/task.h>
+
+WEIR_C_BEGIN
+
+typedef struct weir_executor weir_executor;
+struct weir_context;
+
+/**
+ * Queue the task to be resumed later by the executor, never inside this call. First in, first out
+ * for one caller. Any thread; for a signal handler see weir_loop_post_from_signal in core/exec. What
+ * the caller wrote before is visible to the task.
+ */
+typedef void weir_executor_post_fn(weir_executor *executor, weir_task *task);
+
+/**
+ * The task itself, to be resumed by the caller, when the caller already runs on the executor and its
+ * budget allows; else post it and return NULL.
+ */
+typedef weir_task *weir_executor_dispatch_fn(weir_executor *executor, weir_task *task);
+
+/** The context that owns the executor: its services, its frame allocator, its roots. */
+typedef struct weir_context *weir_executor_context_fn(weir_executor *executor);
+
+/** What an executor must provide. Every slot is required. */
+struct weir_executor_ops {
+    const char *name; /* "loop", "strand": for dumps. */
+    weir_executor_post_fn *post;
+    weir_executor_dispatch_fn *dispatch;
+    weir_executor_context_fn *context;
+};
+
+/** Embed as the first member. */
+struct weir_executor {
+    const struct weir_executor_ops *ops;
+    int budget; /* Inline completions left before others get their turn. Owner's thread. */
+};
+
+static inline void weir_executor_post(weir_executor *executor, weir_task *task)
+{
+    executor->ops->post(executor, task);
+}
+
+WEIR_MUST_USE static inline weir_task *weir_executor_dispatch(weir_executor *executor,
+                                                              weir_task *task)
+{
+    return executor->ops->dispatch(executor, task);
+}
+
+static inline struct weir_context *weir_executor_context(weir_executor *executor)
+{
+    return executor->ops->context(executor);
+}
+
+WEIR_MUST_USE static inline weir_task *weir_task_complete(weir_task *task, int error, size_t count)
+{
+    weir_executor *executor = task->environment->executor;
+
+    task->error = error;
+    task->count = count;
+    if (WEIR_LIKELY(executor->budget > 0)) {
+        executor->budget--;
+        return task;
+    }
+    weir_executor_post(executor, task);
+    return NULL;
+}
+
+WEIR_C_END
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The recycling frame allocator.
+ *
+ * Free lists are per size class, last in, first out, and touched only by the owner's thread. The stack of
+ * frames freed elsewhere is pushed by any thread and taken whole by the owner, so it has no ABA.
+ */
+#include <weir/frame.h>
+
+#include <stdlib.h>
+
+/* Size classes of a doubling above WEIR_FRAME_CLASSES units. */
+enum { STEPS = 16 };
+
+/* What the memory of a free frame holds. */
+struct free_frame {
+    struct free_frame *next;
+    size_t units; /* On the stack of frames freed elsewhere. */
+};
+
+/* Its address names the thread. */
+static _Thread_local char thread_identity;
+
+static void *heap_allocate(weir_frame_source *source, size_t size)
+{
+    (void)source;
+    return malloc(size);
+}
+
+static void heap_release(weir_frame_source *source, void *memory, size_t size)
+{
+    (void)source;
+    (void)size;
+    free(memory);
+}
+
+weir_frame_source weir_frame_source_heap = {heap_allocate, heap_release};
+
+/* The size class of a frame: its free list (0: too large to be held back), and the size that all
+ * frames of the class have. */
+struct bin {
+    size_t index;
+    size_t units;
+};
+
+/* Up to 2 KiB each multiple of a unit is a class; above, a doubling has sixteen, which wastes at most
+ * one part in sixteen. */
+static struct bin bin_of(size_t units)
+{
+    size_t index = WEIR_FRAME_CLASSES;
+    size_t octave = WEIR_FRAME_CLASSES; /* Units: the power of two below. */
+    size_t steps;
+
+    if (units <= WEIR_FRAME_CLASSES)
+        return (struct bin){units, units};
+    while (2 * octave < units) {
+        octave *= 2;
+        index += STEPS;
+    }
+    steps = (units - octave + octave / STEPS - 1) / (octave / STEPS);
+    index += steps;
+    if (index > WEIR_FRAME_CLASSES + WEIR_FRAME_LARGE_CLASSES)
+        index = 0;
+    return (struct bin){index, octave + steps * (octave / STEPS)};
+}
+
+void weir_frame_allocator_init(weir_frame_allocator *frames, weir_frame_source *source,
+                               size_t retained_bytes_max)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof frames->free / sizeof frames->free[0]; i++)
+        frames->free[i] = NULL;
+    frames->source = source ? source : &weir_frame_source_heap;
+    frames->freed_elsewhere = NULL;
+    frames->owner = NULL;
+    frames->retained_bytes = 0;
+    frames->retained_bytes_max = retained_bytes_max;
+    frames->live_count = 0;
+}
+
+void weir_frame_allocator_bind(weir_frame_allocator *frames)
+{
+    frames->owner = &thread_identity;
+}
+
+void weir_frame_release_here(weir_frame_allocator *frames, void *memory, size_t units)
+{
+    struct bin bin = bin_of(units);
+    size_t bytes = bin.units * WEIR_FRAME_UNIT;
+
+    frames->live_count--;
+    if (!bin.index || frames->retained_bytes + bytes > frames->retained_bytes_max) {
+        frames->source->release(frames->source, memory, bytes);
+        return;
+    }
+    frames->retained_bytes += bytes;
+    *(void **)memory = frames->free[bin.index];
+    frames->free[bin.index] = memory;
+}
+
+/* Order: the exchange acquires what the pushing thread wrote before its release. */
+static void take_home(weir_frame_allocator *frames)
+{
+    struct free_frame *frame =
+        __atomic_exchange_n(&frames->freed_elsewhere, NULL, __ATOMIC_ACQUIRE);
+
+    while (frame) {
+        struct free_frame *next = frame->next;
+
+        weir_frame_release_here(frames, frame, frame->units);
+        frame = next;
+    }
+}
+
+/* Order: the release publishes frame->next and units to take_home. */
+static void send_home(weir_frame_allocator *frames, void *memory, size_t units)
+{
+    struct free_frame *frame = memory;
+    void *top = __atomic_load_n(&frames->freed_elsewhere, __ATOMIC_RELAXED);
+
+    frame->units = units;
+    do {
+        frame->next = top;
+    } while (!__atomic_compare_exchange_n(&frames->freed_elsewhere, &top, frame, true,
+                                          __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+void weir_frame_release(weir_frame_allocator *frames, void *memory, size_t units)
+{
+    if (frames->owner && frames->owner != &thread_identity)
+        send_home(frames, memory, units);
+    else
+        weir_frame_release_here(frames, memory, units);
+}
+
+void *weir_frame_allocate_slowly(weir_frame_allocator *frames, size_t units)
+{
+    struct bin bin = bin_of(units);
+    void *memory;
+
+    WEIR_ASSERT(units > 0, "a frame has a size");
+    WEIR_ASSERT(units <= WEIR_FRAME_SIZE_MAX / WEIR_FRAME_UNIT, "a frame is at most 4 MiB");
+
+    if (__atomic_load_n(&frames->freed_elsewhere, __ATOMIC_RELAXED))
+        take_home(frames);
+    memory = bin.index ? frames->free[bin.index] : NULL;
+    if (memory) {
+        frames->free[bin.index] = *(void **)memory;
+        frames->retained_bytes -= bin.units * WEIR_FRAME_UNIT;
+    } else {
+        memory = frames->source->allocate(frames->source, bin.units * WEIR_FRAME_UNIT);
+    }
+    if (memory)
+        frames->live_count++;
+    return memory;
+}
+
+/* Give a whole free list back; units is any size of its class. */
+static void empty_bin(weir_frame_allocator *frames, size_t index, size_t units)
+{
+    while (frames->free[index]) {
+        void *memory = frames->free[index];
+
+        frames->free[index] = *(void **)memory;
+        frames->source->release(frames->source, memory, units * WEIR_FRAME_UNIT);
+    }
+}
+
+void weir_frame_allocator_fini(weir_frame_allocator *frames)
+{
+    size_t units = 1;
+
+    take_home(frames);
+    WEIR_ASSERT(frames->live_count == 0, "every frame is back before its allocator ends");
+    while (bin_of(units).index > 0) {
+        struct bin bin = bin_of(units);
+
+        empty_bin(frames, bin.index, bin.units);
+        units = bin.units + 1;
+    }
+}
+
+void weir_frame_discard(weir_task *task, weir_task *child)
+{
+    WEIR_ASSERT(child->state == WEIR_TASK_NEW, "only a frame that was not started is discarded");
+    WEIR_ASSERT(child->frame_units > 0, "only a frame of weir_frame_new is discarded");
+    weir_frame_release(task->environment->frames, child, child->frame_units);
+}
