@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+/* The backends of a build for Linux, best first: the only place that names them all. */
+#include "backend.h"
+
+const struct weir_backend_ops *const weir_backends[] = {
+    NULL,
+};

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_BACKEND_H
+#define WEIR_BACKEND_H
+
+/*
+ * The seam: what a loop asks of a kernel. Everything below it is a backend; nothing above it names
+ * one. Timers never cross it: they give the loop the deadline of its next wait.
+ *
+ * The contract, for all slots:
+ *
+ *  - Only the loop's thread calls; wake is the exception, and attach and detach before start.
+ *  - A starter takes an operation whose ops and object are set. It returns what the operation gives
+ *    (a count, or a negative errno) when that is known at once, and then does not call completed;
+ *    or WEIR_IN_FLIGHT, and then calls completed exactly once, from wait or peek, never from within
+ *    another slot. A multishot calls it any number of times with WEIR_OPERATION_MORE, then once
+ *    without. Until then the operation, the handle and the memory named belong to the backend.
+ *  - A starter never fails for want of room: an operation that finds the queues full waits in the
+ *    backend, first in, first out, and cancel finds it there.
+ *  - completed may call any slot but wait and peek, also for the same operation.
+ *  - Results are those of the system call of the same name: bytes, 0 at the end of the stream, a new
+ *    descriptor; errors are negative errnos; -ECANCELED only for what cancel reached. Bytes that
+ *    were transferred are reported, whatever cancel did.
+ *  - Of one handle at most one reading operation (accept, receive, poll for reading) and one writing
+ *    one (connect, send, poll for writing) are in flight.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/buffer.h>
+#include <weir/endpoint.h>
+#include <weir/loop.h>
+#include <weir/operation.h>
+
+typedef struct weir_backend weir_backend;
+
+/** A starter's answer: completed will be called. No errno and no count is this low. */
+#define WEIR_IN_FLIGHT (-0x7fffffff - 1)
+
+/** wait: do not block. */
+#define WEIR_WAIT_POLL INT64_C(0)
+/** wait: no deadline. */
+#define WEIR_WAIT_FOREVER INT64_MAX
+
+/** What a loop tells its backend. */
+typedef struct weir_backend_options {
+    unsigned queue_depth;             /* Submissions to hold before a flush; a power of two. */
+    weir_loop_statistics *statistics; /* It counts deferred, overflows, wakeups. */
+} weir_backend_options;
+
+struct weir_backend_ops {
+    const char *name;
+
+    /* 0, or why a loop cannot have this backend here: the kernel lacks or forbids it. */
+    int (*open)(const weir_backend_options *options, weir_backend **ret_backend);
+    /* Nothing is in flight any more. */
+    void (*close)(weir_backend *backend);
+    /* The calling thread runs the loop from now on. Once, before any operation starts. */
+    int (*start)(weir_backend *backend);
+
+    /* Take over an open socket: non-blocking and close-on-exec. 0 or a negative errno. */
+    int (*attach)(weir_backend *backend, weir_handle *handle);
+    /* Let go of a socket with nothing in flight. The caller closes it. */
+    void (*detach)(weir_backend *backend, weir_handle *handle);
+
+    /* Multishot: a descriptor each time. Ends with an error, or when cancelled. Always answers
+     * WEIR_IN_FLIGHT. */
+    int (*accept)(weir_backend *backend, weir_operation *operation, weir_handle *handle);
+    /* The message holds the address; the object's, and the backend's until completion. */
+    int (*connect)(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                   weir_message *message, const weir_endpoint *peer);
+    int (*receive)(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                   weir_buffer buffer);
+    int (*send)(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                weir_const_buffer buffer);
+    /* Vectored; the message is the object's, and the backend's until completion. */
+    int (*receive_v)(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                     weir_message *message, const weir_buffer *buffers, size_t count);
+    int (*send_v)(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                  weir_message *message, const weir_const_buffer *buffers, size_t count);
+    /* 0 or more when the direction is ready: a transfer would not wait. Transfers nothing. */
+    int (*poll)(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                enum weir_direction direction);
+    /* Release the descriptor. Nothing else starts on the handle.
+     * @shut_down  end the connection first, in both directions: operations are in flight on it, and
+     *             they and the peer are not to wait for the last of them */
+    int (*close_socket)(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                        bool shut_down);
+
+    /* Ask an operation in flight to end early. It completes later, from wait or peek, with
+     * -ECANCELED or what it has. Harmless when repeated. */
+    void (*cancel)(weir_backend *backend, weir_operation *operation);
+
+    /* Submit what was started, block until something completes, the deadline passes or a wake comes,
+     * and reap. At WEIR_WAIT_POLL: submit and reap only. One system call where the kernel allows. */
+    void (*wait)(weir_backend *backend, int64_t deadline_ns);
+    /* Whether wait would find something, as cheaply as can be told: for spinning. May reap. */
+    bool (*peek)(weir_backend *backend);
+    /* End the wait in progress, or the next one. Any thread; with sender NULL also a signal handler.
+     * @sender  the backend of the calling thread's loop, when it is of the same kind, or NULL */
+    void (*wake)(weir_backend *backend, weir_backend *sender);
+};
+
+/** First member of every backend. */
+struct weir_backend {
+    const struct weir_backend_ops *ops;
+};
+
+/** The backends of this build in order of preference, ending with NULL. Defined below the seam. */
+extern const struct weir_backend_ops *const weir_backends[];
+
+#endif

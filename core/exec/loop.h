@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_LOOP_PRIVATE_H
+#define WEIR_LOOP_PRIVATE_H
+
+/*
+ * The loop as I/O objects see it: its ready queue, clock, wheel and backend.
+ *
+ * Everything here belongs to the loop's thread but inbox and sleeping, which other threads and
+ * signal handlers touch, on a cache line of their own.
+ */
+
+#include <weir/loop.h>
+
+#include "backend.h"
+#include "spin.h"
+#include "wheel.h"
+
+struct weir_loop {
+    weir_backend *backend;
+    weir_executor executor;
+    weir_task *ready_first; /* Queue of READY tasks, by down.next. */
+    weir_task *ready_last;  /* Meaningful when ready_first is not NULL. */
+    weir_wheel wheel;
+    weir_spin spin;
+    int budget;          /* What an iteration may spend. */
+    bool started;        /* A thread owns the loop. */
+    const void *owner;   /* Which: the address of a thread-local of it. */
+    size_t handle_count; /* Open handles: all are closed before the loop ends. */
+    weir_list watchers;  /* weir_handle_watcher.link: who waits for a free descriptor. */
+    weir_loop_statistics statistics;
+    weir_context context;
+
+    /* Other threads. */
+    _Alignas(64) weir_task *inbox; /* Stack by down.next, newest first. __atomic: push releases, the
+                                      drain acquires. */
+    uint32_t sleeping; /* __atomic, seq_cst against inbox: set before the last look at the inbox,
+                          taken by the one who must wake the loop. */
+    uint32_t posting; /* __atomic: threads from before their push to the end of their wake; released
+                          by them, acquired by weir_loop_free, which waits until there are none. */
+};
+
+/** The loop that this thread runs now, or NULL. */
+weir_loop *weir_loop_current(void);
+
+/** Queue a task of this loop, from its own thread. */
+static inline void weir_loop_push_ready(weir_loop *loop, weir_task *task)
+{
+    task->state = WEIR_TASK_READY;
+    task->down.next = NULL;
+    if (loop->ready_first)
+        loop->ready_last->down.next = task;
+    else
+        loop->ready_first = task;
+    loop->ready_last = task;
+}
+
+/** Complete a WAITING task of this loop. */
+static inline void weir_loop_wake_task(weir_loop *loop, weir_task *task, int error, size_t count)
+{
+    WEIR_ASSERT(task->state == WEIR_TASK_WAITING, "a wait completes its task exactly once");
+
+    task->error = error;
+    task->count = count;
+    weir_loop_push_ready(loop, task);
+}
+
+/** weir_executor_post for a signal handler: goes through the inbox on the loop's own thread too. */
+void weir_loop_post_from_signal(weir_loop *loop, weir_task *task);
+
+/** Assert that the task may await an object of this loop. */
+static inline void weir_loop_assert_own(const weir_loop *loop, const weir_task *task)
+{
+    WEIR_ASSERT(task->environment->loop == loop,
+                "an I/O object is awaited by tasks of its own loop");
+}
+
+#endif

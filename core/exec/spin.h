@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_SPIN_H
+#define WEIR_SPIN_H
+
+/*
+ * The spin controller: how long to look for completions before sleeping, the same on every backend.
+ *
+ * Sleeping and being woken costs far more than a system call, so when completions follow soon after
+ * the loop runs dry, looking for them is cheaper. When they do not, because the peer is slow or
+ * shares this processor, looking is waste. The controller learns which:
+ *
+ *  - a spin that found something makes the next one longer (by a quarter), one that did not shorter
+ *    (by an eighth), between a floor and the caller's bound;
+ *  - when misses have brought it under the floor it stops spinning, and probes again after a number
+ *    of short sleeps that doubles each time a probe fails. An idle loop therefore burns nothing, and
+ *    one that shares its processor with its peer almost nothing.
+ *
+ * Knows no clock and no backend. Source: core/exec/spin.c. Tests: tests/unit/test_spin.c.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    WEIR_SPIN_FLOOR_NS = 2000, /* Shorter spins find nothing. */
+    /* The first spin, and each probe: long enough to outlast the wake-up of a peer that sleeps, or
+     * neither of two loops that answer each other would ever find the other awake. */
+    WEIR_SPIN_PROBE_NS = 50000,
+    WEIR_SPIN_SHORT_SLEEP_NS = 100000, /* A sleep that a spin might have spared. */
+    WEIR_SPIN_PROBE_AFTER_MAX = 4096,  /* Short sleeps between probes, at most. */
+};
+
+typedef struct weir_spin {
+    int64_t max_ns;        /* The caller's bound; 0: never spin. */
+    int64_t budget_ns;     /* Of the next spin; 0: sleep at once. */
+    uint32_t probe_after;  /* Short sleeps before the next probe. */
+    uint32_t short_sleeps; /* Since spinning stopped. */
+} weir_spin;
+
+void weir_spin_init(weir_spin *spin, int64_t max_ns);
+
+/** How long to spin now; 0: not at all. */
+static inline int64_t weir_spin_budget_ns(const weir_spin *spin)
+{
+    return spin->budget_ns;
+}
+
+/** Learn from a spin. */
+void weir_spin_learn(weir_spin *spin, bool found);
+
+/** Learn from a sleep that something ended after slept_ns. */
+void weir_spin_slept(weir_spin *spin, int64_t slept_ns);
+
+#endif

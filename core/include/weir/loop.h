@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_LOOP_H
+#define WEIR_LOOP_H
+
+/*
+ * The loop: an executor that also waits for the kernel, for one thread.
+ *
+ * A loop belongs to the thread that first runs it. Each iteration runs ready tasks up to a budget,
+ * takes what other threads posted, fires expired timers, and makes one system call that submits,
+ * waits and collects completions. Before it sleeps it spins for a bounded time that adapts to how
+ * often spinning paid.
+ *
+ * The first run sets the thread's timer slack to its minimum, so that deadlines are not late.
+ *
+ * Loops are not shared: use one per thread, each with its own SO_REUSEPORT listener. After fork()
+ * the child may only exec.
+ *
+ * Source: core/exec/loop.c. Tests: tests/unit/test_loop.c, tests/contract/test_loop.c.
+ */
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include <weir/context.h>
+#include <weir/executor.h>
+
+WEIR_C_BEGIN
+
+/** Opaque: one per thread. */
+typedef struct weir_loop weir_loop;
+
+/** Zero-initialised: the defaults. */
+typedef struct weir_loop_options {
+    const char *backend;  /* "uring", "epoll"; NULL: $WEIR_BACKEND, else the first that works. */
+    unsigned queue_depth; /* Submissions the backend may hold before a flush; 0: 1,024. */
+    int budget; /* How many tasks an iteration resumes, and how many operations may complete
+                             without waiting; 0: 256. */
+    int64_t spin_ns_max;       /* Bound of the spin before sleeping; 0: 50,000; negative: never. */
+    weir_frame_source *frames; /* Memory for child frames; NULL: the heap. */
+    size_t frames_retained_bytes_max; /* Held back for reuse; 0: 4 MiB. */
+} weir_loop_options;
+
+/** What a loop counts. Owner's thread. */
+typedef struct weir_loop_statistics {
+    uint64_t iterations;
+    uint64_t resumptions;        /* Tasks taken from the ready queue. */
+    uint64_t sleeps;             /* Waits that might block. */
+    uint64_t spin_hits;          /* Spins that found something. */
+    uint64_t spin_misses;        /* Spins that did not. */
+    uint64_t wakeups;            /* Wake-ups that other threads sent to this loop. */
+    uint64_t deferred;           /* Operations that waited for a full submission queue. */
+    uint64_t overflows;          /* Completion-queue overflows. */
+    uint64_t accepts_backed_off; /* Accepts that met EMFILE, ENOMEM or the like and waited. */
+} weir_loop_statistics;
+
+/**
+ * Create a loop. It belongs to the thread that first runs it, which need not be this one.
+ *
+ * Returns 0 or a negative errno: -EINVAL for a backend name nobody knows, -ENOSYS or -EPERM when the
+ * kernel does not offer the backend asked for, -ENOMEM, -EMFILE.
+ *
+ * @options   NULL: the defaults
+ * @ret_loop  untouched on failure
+ */
+WEIR_PUBLIC int weir_loop_new(const weir_loop_options *options, weir_loop **ret_loop);
+
+/**
+ * Destroy a loop: on its thread, or on any that knows that thread is done with it. Asserts that no
+ * tree lives on it. Waits for threads that are still waking it.
+ */
+WEIR_PUBLIC void weir_loop_free(weir_loop *loop);
+
+/** Run until no tree lives on the loop. */
+WEIR_PUBLIC void weir_loop_run(weir_loop *loop);
+
+/** The executor that runs tasks on the loop. */
+WEIR_PUBLIC weir_executor *weir_loop_executor(weir_loop *loop);
+
+/** The context: services, roots, frames. */
+WEIR_PUBLIC weir_context *weir_loop_context(weir_loop *loop);
+
+/** The loop this task may await I/O on. Asserts that there is one. */
+WEIR_PUBLIC weir_loop *weir_task_loop(const weir_task *task);
+
+/** The name of the backend in use: "uring", "epoll". */
+WEIR_PUBLIC const char *weir_loop_backend_name(const weir_loop *loop);
+
+/** Nanoseconds on the monotonic clock that deadlines are given in. Any thread. */
+WEIR_PUBLIC int64_t weir_now_ns(void);
+
+/** A copy of the loop's counters. */
+WEIR_PUBLIC weir_loop_statistics weir_loop_statistics_get(const weir_loop *loop);
+
+/**
+ * Print every tree that lives on the loop, each chain with function, file and line. On the loop's
+ * thread. Returns how many tasks were printed.
+ */
+WEIR_PUBLIC size_t weir_loop_dump(weir_loop *loop, FILE *stream);
+
+/** The name of the backend at this place in the order of preference, or NULL at the end. */
+WEIR_PUBLIC const char *weir_backend_name_at(size_t index);
+
+/** 0, or why a loop cannot be made on this backend here: the error of weir_loop_new. */
+WEIR_PUBLIC int weir_backend_probe(const char *name);
+
+WEIR_C_END
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_SYS_H
+#define WEIR_SYS_H
+
+/*
+ * What core needs of an operating system besides completions: clock, threads, sockets, signals.
+ *
+ * No operating system type appears here. Descriptors are intptr_t; errors are negative errnos.
+ * Source: posix_clock.c, posix_thread.c, posix_socket.c, posix_signal.c.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/endpoint.h>
+
+/* Clock. */
+
+/** Nanoseconds of the monotonic clock. */
+int64_t weir_sys_now_ns(void);
+
+/* Threads. */
+
+/** Tell the processor that this is a spin. */
+static inline void weir_sys_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/** Whether memory errors are being watched by a sanitizer: then frames are not recycled. */
+bool weir_sys_is_sanitized(void);
+
+/** Overwrite the unused stack, so that a local that is used across a suspension shows. */
+#if defined(WEIR_DEBUG)
+void weir_sys_scribble_stack(void);
+#else
+static inline void weir_sys_scribble_stack(void)
+{
+}
+#endif
+
+/** How many processors the machine runs. */
+int weir_sys_processor_count(void);
+
+/** Prepare the calling thread for running a loop: its waits end when they should, not when the
+ * system finds it convenient (timer slack, 50 us by default on Linux). */
+void weir_sys_prepare_thread(void);
+
+/** Let another thread run. */
+void weir_sys_yield(void);
+
+/* A lock, for what is rare and not on the path of an operation. */
+typedef struct weir_sys_lock {
+    uint32_t taken; /* __atomic: acquire to take, release to give. */
+} weir_sys_lock;
+
+void weir_sys_lock_take(weir_sys_lock *lock);
+void weir_sys_lock_give(weir_sys_lock *lock);
+
+/* Sockets. */
+
+/** An address as the kernel wants it. */
+typedef struct weir_sys_address {
+    uint64_t words[4];
+    uint32_t length; /* Bytes. */
+} weir_sys_address;
+
+void weir_sys_address_of(const weir_endpoint *endpoint, weir_sys_address *ret_address);
+
+/** A non-blocking, non-inheritable TCP socket for endpoints of this family. -EAFNOSUPPORT: none. */
+int weir_sys_tcp_open(const weir_endpoint *endpoint, intptr_t *ret_descriptor);
+
+struct weir_tcp_listen_options;
+
+/** A TCP socket that listens. */
+int weir_sys_tcp_listen(const weir_endpoint *local, const struct weir_tcp_listen_options *options,
+                        intptr_t *ret_descriptor);
+
+/** End one direction (0: reads, 1: writes, 2: both), as enum weir_tcp_direction. */
+int weir_sys_shutdown(intptr_t descriptor, int direction);
+
+/** Break a connection off: the peer sees a reset. */
+void weir_sys_tcp_reset(intptr_t descriptor);
+
+int weir_sys_local(intptr_t descriptor, weir_endpoint *ret_endpoint);
+int weir_sys_peer(intptr_t descriptor, weir_endpoint *ret_endpoint);
+
+/** option is an enum weir_tcp_option. */
+int weir_sys_tcp_option_set(intptr_t descriptor, int option, int value);
+int weir_sys_tcp_option_get(intptr_t descriptor, int option, int *ret_value);
+
+void weir_sys_close(intptr_t descriptor);
+
+/** Whether an accept failed so for one connection that is gone: the next may succeed at once. */
+bool weir_sys_is_lost_connection(int error);
+
+/* Signals. */
+
+/** Called by the handler of a signal, on whatever thread it interrupts. */
+typedef void weir_sys_signal_fn(int number);
+
+/** Send a signal to the function. 0 or -EINVAL: no such signal, or one that cannot be caught. */
+int weir_sys_signal_catch(int number, weir_sys_signal_fn *function);
+
+/** Restore the disposition that stood before weir_sys_signal_catch. */
+void weir_sys_signal_restore(int number);
+
+#endif
