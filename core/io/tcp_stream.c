@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+/* TCP sockets as streams: reading, writing, and waiting for either. */
+#include "tcp.h"
+
+/* The kernel takes at most this many buffers in one call (IOV_MAX). */
+enum { BUFFERS_MAX = 1024 };
+
+static weir_tcp_socket *socket_of(weir_stream *stream)
+{
+    return (weir_tcp_socket *)(void *)stream;
+}
+
+/* What every operation checks first. Returns 0 or why it must not start. */
+static inline int check_start(const weir_task *task, const weir_tcp_socket *socket,
+                              enum weir_direction direction)
+{
+    if (WEIR_UNLIKELY(socket->state != TCP_OPEN))
+        return WEIR_CLOSED;
+    WEIR_ASSERT(!socket->pending[direction], "one read and one write may be in flight on a stream");
+    WEIR_ASSERT(socket->handle.self == &socket->handle, "an open socket stays in place");
+    weir_loop_assert_own(socket->handle.loop, task);
+    return weir_task_stop_error(task);
+}
+
+/* What results mean. */
+
+/* No bytes, and why. Our own close looks like an end or a broken pipe where its cancel came late. */
+static weir_result failure(const weir_task *task, const weir_tcp_socket *socket, int result)
+{
+    if (socket->state == TCP_CLOSING)
+        result = -ECANCELED;
+    return weir_result_of(result == 0 ? WEIR_EOF : tcp_error_of(task, result), 0);
+}
+
+static weir_result read_result(const weir_task *task, const weir_tcp_socket *socket, int result)
+{
+    if (WEIR_LIKELY(result > 0))
+        return weir_result_of(0, (size_t)result);
+    return failure(task, socket, result);
+}
+
+static weir_result write_result(const weir_task *task, const weir_tcp_socket *socket, int result)
+{
+    if (WEIR_LIKELY(result >= 0))
+        return weir_result_of(0, (size_t)result);
+    return failure(task, socket, result);
+}
+
+/* The number says which events came, not how many bytes. */
+static weir_result ready_result(const weir_task *task, const weir_tcp_socket *socket, int result)
+{
+    if (result >= 0 && socket->state == TCP_OPEN)
+        return weir_result_of(0, 0);
+    return failure(task, socket, result);
+}
+
+static weir_task *complete(weir_task *task, weir_result outcome)
+{
+    return weir_task_complete(task, outcome.error, outcome.count);
+}
+
+/* Completions. */
+
+static void read_completed(weir_operation *operation, int result, unsigned flags)
+{
+    (void)flags;
+    tcp_operation_completed(operation, WEIR_READING,
+                            read_result(tcp_task_of(operation), operation->object, result));
+}
+
+static void write_completed(weir_operation *operation, int result, unsigned flags)
+{
+    (void)flags;
+    tcp_operation_completed(operation, WEIR_WRITING,
+                            write_result(tcp_task_of(operation), operation->object, result));
+}
+
+static void readable_completed(weir_operation *operation, int result, unsigned flags)
+{
+    (void)flags;
+    tcp_operation_completed(operation, WEIR_READING,
+                            ready_result(tcp_task_of(operation), operation->object, result));
+}
+
+static void writable_completed(weir_operation *operation, int result, unsigned flags)
+{
+    (void)flags;
+    tcp_operation_completed(operation, WEIR_WRITING,
+                            ready_result(tcp_task_of(operation), operation->object, result));
+}
+
+/*
+ * Whole transfers: what is left is started again from the completion, so that the waiting task is
+ * resumed once. The direction's record in the stream holds what is left.
+ *
+ * Parts that are there at once spend the loop's budget. At zero the transfer waits for its turn on
+ * the ready queue, by the record's own task, with no operation in flight: a stop or a cancel that
+ * comes then finds it when its turn does.
+ */
+
+static int start_part(weir_operation *operation, enum weir_direction direction)
+{
+    weir_tcp_socket *socket = operation->object;
+    weir_backend *backend = tcp_backend_of(socket);
+    weir_transfer *transfer = tcp_transfer_of(socket, direction);
+
+    if (direction == WEIR_READING)
+        return backend->ops->receive(backend, operation, &socket->handle, transfer->rest.in);
+    return backend->ops->send(backend, operation, &socket->handle, transfer->rest.out);
+}
+
+static weir_result part_result(weir_operation *operation, enum weir_direction direction, int result)
+{
+    weir_task *task = tcp_task_of(operation);
+
+    if (direction == WEIR_READING)
+        return read_result(task, operation->object, result);
+    return write_result(task, operation->object, result);
+}
+
+/* Why a transfer that has come to its next part must not start it, or 0. */
+static int why_not_go_on(const weir_task *task, const weir_tcp_socket *socket,
+                         const weir_transfer *transfer)
+{
+    int error = weir_task_stop_error(task);
+
+    if (!error && (transfer->cancelled || socket->state != TCP_OPEN))
+        error = WEIR_CANCELLED;
+    return error;
+}
+
+/* Count a part. Returns whether the transfer has ended, and with what. */
+static bool count_part(weir_operation *operation, weir_transfer *transfer, weir_result part,
+                       int *ret_error)
+{
+    transfer->total += part.count;
+    transfer->rest.in = weir_buffer_after(transfer->rest.in, part.count);
+    *ret_error = part.error;
+    if (transfer->rest.in.size > 0 && !part.error)
+        *ret_error = why_not_go_on(tcp_task_of(operation), operation->object, transfer);
+    return transfer->rest.in.size == 0 || *ret_error;
+}
+
+static weir_task *turn_resume(weir_task *task);
+
+static void wait_for_turn(weir_tcp_socket *socket, weir_transfer *transfer)
+{
+    weir_task_init(&transfer->task, turn_resume);
+    weir_loop_push_ready(socket->handle.loop, &transfer->task);
+}
+
+/* Go on from a part's result until the transfer has ended, a part is in flight or the budget is
+ * spent. Returns whether it has ended, and with what. */
+static bool go_on(weir_operation *operation, enum weir_direction direction, int result,
+                  int *ret_error)
+{
+    weir_tcp_socket *socket = operation->object;
+    weir_transfer *transfer = tcp_transfer_of(socket, direction);
+    weir_executor *executor = &socket->handle.loop->executor;
+
+    while (result != WEIR_IN_FLIGHT) {
+        if (count_part(operation, transfer, part_result(operation, direction, result), ret_error))
+            return true;
+        if (executor->budget <= 0) {
+            wait_for_turn(socket, transfer);
+            return false;
+        }
+        executor->budget--;
+        result = start_part(operation, direction);
+    }
+    return false;
+}
+
+static void end_transfer(weir_operation *operation, enum weir_direction direction, int error)
+{
+    weir_transfer *transfer = tcp_transfer_of(operation->object, direction);
+
+    tcp_operation_completed(operation, direction, weir_result_of(error, transfer->total));
+}
+
+static weir_task *turn_resume(weir_task *task)
+{
+    weir_transfer *transfer = WEIR_CONTAINER_OF(task, weir_transfer, task);
+    weir_tcp_socket *socket = socket_of(transfer->stream);
+    enum weir_direction direction = transfer == &socket->stream.read ? WEIR_READING : WEIR_WRITING;
+    weir_operation *operation = tcp_operation_of(socket->pending[direction]);
+    int error = why_not_go_on(socket->pending[direction], socket, transfer);
+
+    task->state = WEIR_TASK_DONE;
+    if (error || go_on(operation, direction, start_part(operation, direction), &error))
+        end_transfer(operation, direction, error);
+    return NULL;
+}
+
+static void whole_read_completed(weir_operation *operation, int result, unsigned flags)
+{
+    weir_tcp_socket *socket = operation->object;
+    weir_transfer *transfer = &socket->stream.read;
+    int error = 0;
+
+    (void)flags;
+    /* Mostly the first part is the whole. */
+    if (WEIR_LIKELY(result > 0 && (size_t)result == transfer->rest.in.size))
+        transfer->total += (size_t)result;
+    else if (!go_on(operation, WEIR_READING, result, &error))
+        return;
+    tcp_operation_completed(operation, WEIR_READING, weir_result_of(error, transfer->total));
+}
+
+static void whole_write_completed(weir_operation *operation, int result, unsigned flags)
+{
+    weir_tcp_socket *socket = operation->object;
+    weir_transfer *transfer = &socket->stream.write;
+    int error = 0;
+
+    (void)flags;
+    /* Mostly the first part is the whole. */
+    if (WEIR_LIKELY(result > 0 && (size_t)result == transfer->rest.out.size))
+        transfer->total += (size_t)result;
+    else if (!go_on(operation, WEIR_WRITING, result, &error))
+        return;
+    tcp_operation_completed(operation, WEIR_WRITING, weir_result_of(error, transfer->total));
+}
+
+static const struct weir_operation_ops read_ops = {
+    .wait = {.name = "receive", .stop = weir_tcp_operation_stop, .dump = weir_wait_dump_nothing},
+    .completed = read_completed,
+};
+
+static const struct weir_operation_ops write_ops = {
+    .wait = {.name = "send", .stop = weir_tcp_operation_stop, .dump = weir_wait_dump_nothing},
+    .completed = write_completed,
+};
+
+static const struct weir_operation_ops whole_read_ops = {
+    .wait = {.name = "receive of a whole buffer",
+             .stop = weir_tcp_operation_stop,
+             .dump = weir_wait_dump_nothing},
+    .completed = whole_read_completed,
+};
+
+static const struct weir_operation_ops whole_write_ops = {
+    .wait = {.name = "send of a whole buffer",
+             .stop = weir_tcp_operation_stop,
+             .dump = weir_wait_dump_nothing},
+    .completed = whole_write_completed,
+};
+
+/* By enum weir_direction. */
+static const struct weir_operation_ops ready_ops[] = {
+    {
+        .wait = {.name = "readable",
+                 .stop = weir_tcp_operation_stop,
+                 .dump = weir_wait_dump_nothing},
+        .completed = readable_completed,
+    },
+    {
+        .wait = {.name = "writable",
+                 .stop = weir_tcp_operation_stop,
+                 .dump = weir_wait_dump_nothing},
+        .completed = writable_completed,
+    },
+};
+
+/* Starters. */
+
+static weir_task *tcp_read_some(weir_task *task, weir_stream *stream, weir_buffer buffer)
+{
+    weir_tcp_socket *socket = socket_of(stream);
+    int error = check_start(task, socket, WEIR_READING);
+    weir_backend *backend;
+    int result;
+
+    if (WEIR_UNLIKELY(error))
+        return weir_task_complete(task, error, 0);
+    backend = tcp_backend_of(socket);
+    result = backend->ops->receive(backend, tcp_prepare(task, socket, &read_ops), &socket->handle,
+                                   buffer);
+    if (result == WEIR_IN_FLIGHT)
+        return tcp_in_flight(task, socket, WEIR_READING);
+    return complete(task, read_result(task, socket, result));
+}
+
+static weir_task *tcp_write_some(weir_task *task, weir_stream *stream, weir_const_buffer buffer)
+{
+    weir_tcp_socket *socket = socket_of(stream);
+    int error = check_start(task, socket, WEIR_WRITING);
+    weir_backend *backend;
+    int result;
+
+    if (WEIR_UNLIKELY(error))
+        return weir_task_complete(task, error, 0);
+    backend = tcp_backend_of(socket);
+    result =
+        backend->ops->send(backend, tcp_prepare(task, socket, &write_ops), &socket->handle, buffer);
+    if (result == WEIR_IN_FLIGHT)
+        return tcp_in_flight(task, socket, WEIR_WRITING);
+    return complete(task, write_result(task, socket, result));
+}
+
+static weir_task *tcp_read_some_v(weir_task *task, weir_stream *stream, const weir_buffer *buffers,
+                                  size_t count)
+{
+    weir_tcp_socket *socket = socket_of(stream);
+    int error = check_start(task, socket, WEIR_READING);
+    weir_backend *backend;
+    int result;
+
+    if (error)
+        return weir_task_complete(task, error, 0);
+    backend = tcp_backend_of(socket);
+    result = backend->ops->receive_v(backend, tcp_prepare(task, socket, &read_ops), &socket->handle,
+                                     &socket->messages[WEIR_READING], buffers,
+                                     count < BUFFERS_MAX ? count : BUFFERS_MAX);
+    if (result == WEIR_IN_FLIGHT)
+        return tcp_in_flight(task, socket, WEIR_READING);
+    return complete(task, read_result(task, socket, result));
+}
+
+static weir_task *tcp_write_some_v(weir_task *task, weir_stream *stream,
+                                   const weir_const_buffer *buffers, size_t count)
+{
+    weir_tcp_socket *socket = socket_of(stream);
+    int error = check_start(task, socket, WEIR_WRITING);
+    weir_backend *backend;
+    int result;
+
+    if (error)
+        return weir_task_complete(task, error, 0);
+    backend = tcp_backend_of(socket);
+    result = backend->ops->send_v(backend, tcp_prepare(task, socket, &write_ops), &socket->handle,
+                                  &socket->messages[WEIR_WRITING], buffers,
+                                  count < BUFFERS_MAX ? count : BUFFERS_MAX);
+    if (result == WEIR_IN_FLIGHT)
+        return tcp_in_flight(task, socket, WEIR_WRITING);
+    return complete(task, write_result(task, socket, result));
+}
+
+static inline void transfer_init(weir_transfer *transfer, weir_stream *stream)
+{
+    transfer->stream = stream;
+    transfer->total = 0;
+    transfer->cancelled = false;
+}
+
+/* A first part was there at once and is not the whole: go on, as a completion would. */
+WEIR_NOINLINE static weir_task *first_part_done(weir_task *task, weir_tcp_socket *socket,
+                                                enum weir_direction direction, int result)
+{
+    int error = 0;
+
+    if (!go_on(tcp_operation_of(task), direction, result, &error))
+        return tcp_in_flight(task, socket, direction);
+    return weir_task_complete(task, error, tcp_transfer_of(socket, direction)->total);
+}
+
+static weir_task *tcp_read(weir_task *task, weir_stream *stream, weir_buffer buffer)
+{
+    weir_tcp_socket *socket = socket_of(stream);
+    int error = check_start(task, socket, WEIR_READING);
+    weir_backend *backend;
+    int result;
+
+    if (WEIR_UNLIKELY(error))
+        return weir_task_complete(task, error, 0);
+    backend = tcp_backend_of(socket);
+    result = backend->ops->receive(backend, tcp_prepare(task, socket, &whole_read_ops),
+                                   &socket->handle, buffer);
+    if (WEIR_LIKELY(result > 0 && (size_t)result == buffer.size))
+        return weir_task_complete(task, 0, buffer.size);
+    transfer_init(&stream->read, stream);
+    stream->read.rest.in = buffer;
+    if (result == WEIR_IN_FLIGHT)
+        return tcp_in_flight(task, socket, WEIR_READING);
+    return first_part_done(task, socket, WEIR_READING, result);
+}
+
+static weir_task *tcp_write(weir_task *task, weir_stream *stream, weir_const_buffer buffer)
+{
+    weir_tcp_socket *socket = socket_of(stream);
+    int error = check_start(task, socket, WEIR_WRITING);
+    weir_backend *backend;
+    int result;
+
+    if (WEIR_UNLIKELY(error))
+        return weir_task_complete(task, error, 0);
+    backend = tcp_backend_of(socket);
+    result = backend->ops->send(backend, tcp_prepare(task, socket, &whole_write_ops),
+                                &socket->handle, buffer);
+    if (WEIR_LIKELY(result > 0 && (size_t)result == buffer.size))
+        return weir_task_complete(task, 0, buffer.size);
+    transfer_init(&stream->write, stream);
+    stream->write.rest.out = buffer;
+    if (result == WEIR_IN_FLIGHT)
+        return tcp_in_flight(task, socket, WEIR_WRITING);
+    return first_part_done(task, socket, WEIR_WRITING, result);
+}
+
+weir_task *weir_tcp_wait(weir_task *task, weir_tcp_socket *socket, enum weir_direction direction)
+{
+    weir_backend *backend;
+    int error;
+    int result;
+
+    WEIR_ASSERT(direction == WEIR_READING || direction == WEIR_WRITING,
+                "a wait is for reading or for writing");
+    error = check_start(task, socket, direction);
+
+    if (error)
+        return weir_task_complete(task, error, 0);
+    backend = tcp_backend_of(socket);
+    result = backend->ops->poll(backend, tcp_prepare(task, socket, &ready_ops[direction]),
+                                &socket->handle, direction);
+    if (result == WEIR_IN_FLIGHT)
+        return tcp_in_flight(task, socket, direction);
+    return complete(task, ready_result(task, socket, result));
+}
+
+const struct weir_stream_ops weir_tcp_stream_ops = {
+    .name = "tcp",
+    .read_some = tcp_read_some,
+    .read_some_v = tcp_read_some_v,
+    .write_some = tcp_write_some,
+    .write_some_v = tcp_write_some_v,
+    .read = tcp_read,
+    .write = tcp_write,
+};
