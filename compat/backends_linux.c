@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The backends of a build for Linux, best first: the only place that names them all. */
 #include "backend.h"
+#include "epoll.h"
 
 const struct weir_backend_ops *const weir_backends[] = {
+    &weir_epoll_backend,
     NULL,
 };
