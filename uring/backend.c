@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's life, and its table. */
+#include "uring.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static void wake_completed(weir_operation *operation, int result, unsigned flags)
+{
+    struct uring *uring = WEIR_CONTAINER_OF(operation, struct uring, wake_operation);
+
+    (void)flags;
+    if (result > 0)
+        uring->statistics->wakeups++;
+    weir_uring_arm_wake(uring);
+}
+
+static void wake_stop(weir_wait *wait, weir_task *task, unsigned bits)
+{
+    (void)wait;
+    (void)task;
+    (void)bits;
+}
+
+static const struct weir_operation_ops wake_ops = {
+    .wait = {.name = "wake", .stop = wake_stop, .dump = weir_wait_dump_nothing},
+    .completed = wake_completed,
+};
+
+static int uring_open(const weir_backend_options *options, weir_backend **ret_backend)
+{
+    struct uring *uring = calloc(1, sizeof *uring);
+    int error;
+
+    if (!uring)
+        return -ENOMEM;
+    uring->base.ops = &weir_uring_backend;
+    uring->statistics = options->statistics;
+    uring->wake_operation.ops = &wake_ops;
+
+    /* Blocking, because the ring would give up on a non-blocking one instead of waiting for it. */
+    uring->wake_descriptor = eventfd(0, EFD_CLOEXEC);
+    if (uring->wake_descriptor < 0) {
+        error = -errno;
+        goto free_uring;
+    }
+    error = weir_uring_probe_open(&uring->ring, options->queue_depth);
+    if (error)
+        goto close_wake;
+    /* After a fork the child shares no ring memory: what it touched would be the parent's. */
+    (void)io_uring_ring_dontfork(&uring->ring);
+    weir_uring_register(uring);
+    *ret_backend = &uring->base;
+    return 0;
+
+close_wake:
+    (void)close(uring->wake_descriptor);
+free_uring:
+    free(uring);
+    return error;
+}
+
+static void uring_close(weir_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+
+    WEIR_ASSERT(!uring->deferred_first, "nothing is in flight when a loop ends");
+    weir_uring_unregister(uring);
+    /* The slot of the registered descriptor outlives the ring unless it is given back; but not its
+     * thread, and another thread's slot of that number is another ring's. */
+    if (uring->has_registered_descriptor && uring->thread == weir_uring_thread())
+        (void)io_uring_unregister_ring_fd(&uring->ring);
+    io_uring_queue_exit(&uring->ring);
+    (void)close(uring->wake_descriptor);
+    free(uring);
+}
+
+static int uring_start(weir_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    int error = weir_uring_probe_enable(&uring->ring);
+
+    if (error < 0)
+        return error;
+    /* A thread has sixteen slots: with more rings, the plain descriptor does. */
+    uring->has_registered_descriptor = io_uring_register_ring_fd(&uring->ring) == 1;
+    uring->thread = weir_uring_thread();
+    uring->is_message_able = weir_uring_probe_messages(&uring->ring);
+    weir_uring_arm_wake(uring);
+    return 0;
+}
+
+const struct weir_backend_ops weir_uring_backend = {
+    .name = "uring",
+    .open = uring_open,
+    .close = uring_close,
+    .start = uring_start,
+    .attach = weir_uring_attach,
+    .detach = weir_uring_detach,
+    .accept = weir_uring_accept,
+    .connect = weir_uring_connect,
+    .receive = weir_uring_receive,
+    .send = weir_uring_send,
+    .receive_v = weir_uring_receive_v,
+    .send_v = weir_uring_send_v,
+    .poll = weir_uring_poll,
+    .close_socket = weir_uring_close_socket,
+    .cancel = weir_uring_cancel,
+    .wait = weir_uring_wait,
+    .peek = weir_uring_peek,
+    .wake = weir_uring_wake,
+};

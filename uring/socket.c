@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* Sockets: what each operation says in its submission entry. */
+#define _GNU_SOURCE
+
+#include "uring.h"
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "sys.h"
+
+/* The most one call transfers: MAX_RW_COUNT of the kernel. */
+enum { TRANSFER_MAX = 0x7ffff000 };
+
+_Static_assert(sizeof(struct msghdr) <= sizeof(weir_message), "a message holds a msghdr");
+_Static_assert(sizeof(struct sockaddr_in6) <= sizeof(weir_message), "or an address");
+
+static uint32_t clamp(size_t size)
+{
+    return size < TRANSFER_MAX ? (uint32_t)size : TRANSFER_MAX;
+}
+
+static int descriptor_of(const weir_handle *handle)
+{
+    return (int)handle->native;
+}
+
+int weir_uring_attach(weir_backend *backend, weir_handle *handle)
+{
+    (void)backend;
+    (void)handle;
+    return 0;
+}
+
+void weir_uring_detach(weir_backend *backend, weir_handle *handle)
+{
+    (void)backend;
+    (void)handle;
+}
+
+int weir_uring_accept(weir_backend *backend, weir_operation *operation, weir_handle *handle)
+{
+    struct uring_request request = {
+        .opcode = IORING_OP_ACCEPT,
+        .descriptor = descriptor_of(handle),
+        .flags = SOCK_CLOEXEC | SOCK_NONBLOCK,
+        .priority = IORING_ACCEPT_MULTISHOT,
+    };
+
+    return uring_submit(uring_of(backend), operation, &request);
+}
+
+int weir_uring_connect(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                       weir_message *message, const weir_endpoint *peer)
+{
+    struct uring_request request = {
+        .opcode = IORING_OP_CONNECT,
+        .descriptor = descriptor_of(handle),
+        .address = (uintptr_t)message->words,
+    };
+    weir_sys_address address;
+
+    weir_sys_address_of(peer, &address);
+    memcpy(message->words, address.words, sizeof address.words);
+    request.offset = address.length;
+    return uring_submit(uring_of(backend), operation, &request);
+}
+
+int weir_uring_receive(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                       weir_buffer buffer)
+{
+    struct uring_request request = {
+        .opcode = IORING_OP_RECV,
+        .descriptor = descriptor_of(handle),
+        .address = (uintptr_t)buffer.data,
+        .length = clamp(buffer.size),
+    };
+
+    return uring_submit(uring_of(backend), operation, &request);
+}
+
+int weir_uring_send(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                    weir_const_buffer buffer)
+{
+    struct uring_request request = {
+        .opcode = IORING_OP_SEND,
+        .descriptor = descriptor_of(handle),
+        .address = (uintptr_t)buffer.data,
+        .length = clamp(buffer.size),
+        .flags = MSG_NOSIGNAL,
+    };
+
+    return uring_submit(uring_of(backend), operation, &request);
+}
+
+/* Describe a sequence in the message, which lives until the completion as the kernel demands. */
+static uint64_t fill_message(weir_message *message, const void *buffers, size_t count)
+{
+    struct msghdr *header = (struct msghdr *)(void *)message->words;
+
+    memset(header, 0, sizeof *header);
+    /* The layout of a sequence is that of iovec (core/sys asserts it); the kernel only reads it. */
+    header->msg_iov = (struct iovec *)(uintptr_t)buffers;
+    header->msg_iovlen = count;
+    return (uintptr_t)header;
+}
+
+int weir_uring_receive_v(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                         weir_message *message, const weir_buffer *buffers, size_t count)
+{
+    struct uring_request request = {
+        .opcode = IORING_OP_RECVMSG,
+        .descriptor = descriptor_of(handle),
+        .address = fill_message(message, buffers, count),
+        .length = 1,
+    };
+
+    return uring_submit(uring_of(backend), operation, &request);
+}
+
+int weir_uring_send_v(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                      weir_message *message, const weir_const_buffer *buffers, size_t count)
+{
+    struct uring_request request = {
+        .opcode = IORING_OP_SENDMSG,
+        .descriptor = descriptor_of(handle),
+        .address = fill_message(message, buffers, count),
+        .length = 1,
+        .flags = MSG_NOSIGNAL,
+    };
+
+    return uring_submit(uring_of(backend), operation, &request);
+}
+
+int weir_uring_poll(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                    enum weir_direction direction)
+{
+    struct uring_request request = {
+        .opcode = IORING_OP_POLL_ADD,
+        .descriptor = descriptor_of(handle),
+        .flags = direction == WEIR_READING ? POLLIN | POLLRDHUP : POLLOUT,
+    };
+
+    return uring_submit(uring_of(backend), operation, &request);
+}
+
+/* The kernel hands a shutdown to one of its worker threads, always: it is left out where nothing is in
+ * flight, for then closing says the same to the peer. */
+int weir_uring_close_socket(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                            bool shut_down)
+{
+    struct uring_request request = {
+        .opcode = IORING_OP_CLOSE,
+        .descriptor = descriptor_of(handle),
+        .shuts_down = shut_down,
+    };
+
+    return weir_uring_submit_slowly(uring_of(backend), operation, &request);
+}
