@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * An operation that stays on its loop allocates nothing: echo round trips while the heap gives
+ * nothing. Every request to it counts, and would fail.
+ *
+ * Threads: one loop; the client and the server take turns on it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "fixture.h"
+#include "fuse.h"
+
+enum { WARM_UP = 10, ROUNDS = 1000, MESSAGE = 64 };
+
+static const int64_t FAR_NS = INT64_C(60000000000);
+
+/* Writes back what it reads, until it has seen so much. */
+struct server {
+    weir_task task;
+    weir_tcp_socket *socket;
+    size_t left; /* Bytes. */
+    size_t count;
+    uint8_t data[MESSAGE];
+};
+
+static weir_task *server_resume(weir_task *task)
+{
+    struct server *self = WEIR_TASK_SELF(task, struct server);
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    while (self->left > 0) {
+        WEIR_AWAIT(
+            task, r,
+            weir_read_some(task, &self->socket->stream, weir_buffer_of(self->data, MESSAGE)));
+        CHECK_EQ(r.error, 0);
+        self->count = r.count;
+        self->left -= self->count;
+        WEIR_AWAIT(
+            task, r,
+            weir_write(task, &self->socket->stream, weir_const_buffer_of(self->data, self->count)));
+        CHECK_EQ(r.count, self->count);
+    }
+    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_END(task);
+}
+
+/* Reads a whole message. */
+struct reader {
+    weir_task task;
+    weir_tcp_socket *socket;
+    uint8_t data[MESSAGE];
+};
+
+static weir_task *reader_resume(weir_task *task)
+{
+    struct reader *self = WEIR_TASK_SELF(task, struct reader);
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    WEIR_AWAIT(task, r,
+               weir_read(task, &self->socket->stream, weir_buffer_of(self->data, MESSAGE)));
+    WEIR_RETURN(task, r);
+    WEIR_END(task);
+}
+
+static weir_task *yielder_resume(weir_task *task)
+{
+    WEIR_BEGIN(task);
+    WEIR_YIELD(task);
+    WEIR_RETURN(task, weir_result_of(0, 7));
+    WEIR_END(task);
+}
+
+struct client {
+    weir_task task;
+    weir_tcp_socket *socket;
+    int left; /* Rounds. */
+    weir_timer timer;
+    weir_deadline deadline;
+    struct reader reader; /* The embedded child. */
+    weir_task *yielder;   /* The one from the allocator. */
+    uint8_t data[MESSAGE];
+};
+
+static weir_task *reader_of(struct client *client)
+{
+    weir_task_init(&client->reader.task, reader_resume);
+    client->reader.socket = client->socket;
+    return &client->reader.task;
+}
+
+static void check_echo(const struct client *client)
+{
+    CHECK_EQ(memcmp(client->data, client->reader.data, MESSAGE), 0);
+}
+
+static weir_task *client_resume(weir_task *task)
+{
+    struct client *self = WEIR_TASK_SELF(task, struct client);
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    for (; self->left > 0; self->left--) {
+        weir_deadline_arm_after(task, &self->deadline, FAR_NS);
+        weir_timer_expires_after(&self->timer, FAR_NS);
+        pattern_fill(self->data, MESSAGE, (size_t)self->left);
+        weir_shield_begin(task);
+        WEIR_AWAIT(
+            task, r,
+            weir_write(task, &self->socket->stream, weir_const_buffer_of(self->data, MESSAGE)));
+        weir_shield_end(task);
+        CHECK_EQ(r.count, MESSAGE);
+        WEIR_AWAIT(task, r, weir_call(task, reader_of(self)));
+        CHECK_EQ(r.count, MESSAGE);
+        check_echo(self);
+        self->yielder = weir_frame_new(task, sizeof *self->yielder, yielder_resume);
+        CHECK(self->yielder);
+        WEIR_AWAIT(task, r, weir_call(task, self->yielder));
+        CHECK_EQ(r.count, 7);
+        CHECK_EQ(weir_timer_cancel(&self->timer), 0);
+        CHECK(!weir_deadline_disarm(task, &self->deadline));
+    }
+    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_END(task);
+}
+
+static void go_round(struct fixture *f, weir_tcp_socket *near, weir_tcp_socket *far, int rounds)
+{
+    struct server server = {.socket = far, .left = (size_t)rounds * MESSAGE};
+    struct client client = {.socket = near, .left = rounds};
+    struct job job;
+
+    weir_timer_init(&client.timer, f->loop);
+    weir_task_init(&server.task, server_resume);
+    weir_task_init(&client.task, client_resume);
+    job_start(f, &job, &server.task);
+    CHECK_EQ(fixture_run(f, &client.task).error, 0);
+    CHECK_EQ(job_wait(f, &job).error, 0);
+    weir_timer_fini(&client.timer);
+}
+
+WEIR_CONTRACT_TEST(allocation, round_trips_that_stay_on_their_loop_allocate_nothing)
+{
+    weir_loop_options options = {.backend = backend,
+                                 .frames_retained_bytes_max = WEIR_FRAME_RETAINED_MAX};
+    weir_tcp_socket near, far;
+    struct fixture f;
+
+    fixture_init_with(&f, &options);
+    fixture_connect(&f, &near, &far);
+    go_round(&f, &near, &far, WARM_UP);
+    fuse_light(FUSE_MEMORY, ENOMEM, 1, FUSE_FOREVER);
+    go_round(&f, &near, &far, ROUNDS);
+    CHECK_EQ(fuse_put_out(), 0);
+    fixture_close(&f, &near);
+    fixture_close(&f, &far);
+    fixture_fini(&f);
+}
