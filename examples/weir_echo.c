@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weir-echo: sends back what it receives.
+ *
+ *      weir-echo [--port N] [--host A] [--threads T] [--backend uring|epoll] [--spin MICROSECONDS]
+ *
+ * Each thread has its own loop and its own SO_REUSEPORT listener, and shares nothing with the others.
+ * SIGINT or SIGTERM stops softly: no more connections, what is being written is written, for at most
+ * GRACE_NS; then, or at the second signal, hard. SIGUSR1 prints what every task waits for.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/weir.h>
+
+enum { THREADS_MAX = 64 };
+
+static const int64_t GRACE_NS = INT64_C(5000000000);
+static const int64_t SILENCE_NS = INT64_C(1000000000);
+static const int64_t FRAME_RETRY_NS = INT64_C(10000000);
+
+/* One connection. */
+struct session {
+    weir_task task;
+    weir_tcp_socket socket;
+    struct server *server;
+    weir_result outcome; /* Kept across the closing. */
+    uint8_t data[16384];
+};
+
+/* Waits for signals, on the first server's loop. */
+struct watch {
+    weir_task task;
+    weir_signal_set signals;
+    struct server *servers;
+    int server_count;
+    int live_count; /* Servers that have not ended. __atomic: the one that takes the last stops it. */
+    bool stopping;
+    weir_deadline silence; /* When a loop that has not printed its tasks is named. */
+    weir_root root;
+};
+
+/* One thread: its loop, its listener, its connections. */
+struct server {
+    weir_task task;
+    weir_tcp_acceptor acceptor; /* In. Listening when the task starts. */
+    weir_loop *loop;
+    struct session *next; /* Allocated before the connection it will hold is accepted. */
+    weir_scope sessions;
+    weir_deadline grace;
+    uint64_t connections; /* Out: what was served. */
+    uint64_t messages;
+    uint64_t bytes;
+
+    weir_root root;
+    pthread_t thread;
+    int index;
+    struct watch *watch; /* One for all, on the first server's loop. */
+
+    weir_root dump_root; /* Of dump_task: a tree of its own, on this loop. */
+    weir_task dump_task;
+    bool dumping; /* Asked for a dump, and silent so far. Set by the watch, cleared by the loop:
+                     __atomic. */
+};
+
+/* Sessions. */
+
+static weir_task *session_resume(weir_task *task)
+{
+    struct session *self = WEIR_TASK_SELF(task, struct session);
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    for (;;) {
+        WEIR_AWAIT(task, r,
+                   weir_read_some(task, &self->socket.stream,
+                                  weir_buffer_of(self->data, sizeof self->data)));
+        if (r.error)
+            break;
+        self->server->messages++;
+        self->server->bytes += r.count;
+        weir_shield_begin(task); /* What was read is written, also when a stop comes now. */
+        WEIR_AWAIT(
+            task, r,
+            weir_write(task, &self->socket.stream, weir_const_buffer_of(self->data, r.count)));
+        weir_shield_end(task);
+        if (r.error)
+            break;
+    }
+    self->outcome = r;
+    WEIR_AWAIT(task, r, weir_tcp_close(task, &self->socket));
+    WEIR_RETURN(task, self->outcome);
+    WEIR_END(task);
+}
+
+/* Servers. */
+
+static struct session *session_new(struct server *server)
+{
+    struct session *session = weir_scope_new(&server->sessions, sizeof *session, session_resume);
+
+    if (session) {
+        weir_tcp_socket_init(&session->socket);
+        session->server = server;
+    }
+    return session;
+}
+
+/* The watch outlives all servers: until then a second signal is to be heard. */
+static void leave(struct server *server)
+{
+    if (__atomic_sub_fetch(&server->watch->live_count, 1, __ATOMIC_ACQ_REL) == 0)
+        weir_root_stop(&server->watch->root, WEIR_STOP_REQUESTED);
+}
+
+static weir_task *server_resume(weir_task *task)
+{
+    struct server *self = WEIR_TASK_SELF(task, struct server);
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    weir_scope_init(&self->sessions, task);
+    for (;;) {
+        self->next = session_new(self);
+        if (!self->next) { /* Out of memory: those who are here go on, others wait. */
+            WEIR_AWAIT(task, r, weir_sleep_for(task, FRAME_RETRY_NS));
+            if (r.error)
+                break;
+            continue;
+        }
+        WEIR_AWAIT(task, r, weir_tcp_accept(task, &self->acceptor, &self->next->socket));
+        if (r.error) {
+            weir_scope_discard(&self->sessions, &self->next->task);
+            break;
+        }
+        self->connections++;
+        weir_scope_start(&self->sessions, &self->next->task);
+    }
+    WEIR_AWAIT(task, r, weir_tcp_acceptor_close(task, &self->acceptor));
+    weir_deadline_arm_hard_after(task, &self->grace, GRACE_NS);
+    WEIR_AWAIT(task, r, weir_scope_join(task, &self->sessions));
+    (void)weir_deadline_disarm(task, &self->grace);
+    leave(self);
+    WEIR_RETURN(task, weir_result_of(0, self->messages));
+    WEIR_END(task);
+}
+
+static void *server_thread(void *argument)
+{
+    struct server *server = argument;
+
+    weir_loop_run(server->loop);
+    return NULL;
+}
+
+/* Dumps: each loop prints its own tasks, on its own thread. */
+
+static void print_tasks(struct server *server)
+{
+    flockfile(stderr);
+    fprintf(stderr, "tasks of the %s loop of thread %d:\n", weir_loop_backend_name(server->loop),
+            server->index);
+    fprintf(stderr, "%zu tasks\n", weir_loop_dump(server->loop, stderr));
+    funlockfile(stderr);
+}
+
+static weir_task *dump_resume(weir_task *task)
+{
+    WEIR_BEGIN(task);
+    print_tasks(WEIR_CONTAINER_OF(task, struct server, dump_task));
+    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_END(task);
+}
+
+static void dump_done(weir_root *root, weir_result result)
+{
+    struct server *server = root->user;
+
+    (void)result;
+    __atomic_store_n(&server->dumping, false, __ATOMIC_RELEASE);
+}
+
+/* Ask every loop that is not still busy with the last dump. */
+static void ask_for_dumps(struct watch *watch)
+{
+    int i;
+
+    for (i = 0; i < watch->server_count; i++) {
+        struct server *server = &watch->servers[i];
+
+        if (__atomic_exchange_n(&server->dumping, true, __ATOMIC_ACQUIRE))
+            continue;
+        weir_task_init(&server->dump_task, dump_resume);
+        weir_run_async(weir_loop_executor(server->loop), &server->dump_root, &server->dump_task,
+                       dump_done, server);
+    }
+}
+
+static void name_silent_loops(const struct watch *watch)
+{
+    int i;
+
+    for (i = 0; i < watch->server_count; i++) {
+        if (__atomic_load_n(&watch->servers[i].dumping, __ATOMIC_ACQUIRE))
+            fprintf(stderr, "the loop of thread %d has been silent for a second\n", i);
+    }
+}
+
+/* Signals. */
+
+static void stop_servers(struct watch *watch)
+{
+    unsigned bits = watch->stopping ? WEIR_STOP_HARD : WEIR_STOP_REQUESTED;
+    int i;
+
+    watch->stopping = true;
+    for (i = 0; i < watch->server_count; i++)
+        weir_root_stop(&watch->servers[i].root, bits);
+}
+
+static weir_task *watch_resume(weir_task *task)
+{
+    struct watch *self = WEIR_TASK_SELF(task, struct watch);
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    for (;;) {
+        WEIR_AWAIT(task, r, weir_signal_wait(task, &self->signals));
+        if (weir_deadline_disarm(task, &self->silence))
+            name_silent_loops(self);
+        if (r.error == WEIR_TIMED_OUT)
+            continue;
+        if (r.error)
+            break;
+        if (r.count != SIGUSR1) {
+            stop_servers(self);
+        } else if (!self->stopping) { /* After that, loops may have ended. */
+            ask_for_dumps(self);
+            weir_deadline_arm_after(task, &self->silence, SILENCE_NS);
+        }
+    }
+    (void)weir_deadline_disarm(task, &self->silence);
+    WEIR_AWAIT(task, r, weir_signal_close(task, &self->signals));
+    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_END(task);
+}
+
+/* The command line. */
+
+struct options {
+    const char *host;
+    const char *backend; /* NULL: the best there is. */
+    long port;
+    long threads;
+    long spin_us; /* -1: the default. */
+};
+
+static void usage(FILE *stream)
+{
+    fputs("usage: weir-echo [--port N] [--host A] [--threads T] [--backend uring|epoll]\n"
+          "                 [--spin MICROSECONDS]\n",
+          stream);
+}
+
+static void fail_usage(const char *option, const char *value, const char *expected)
+{
+    fprintf(stderr, "weir-echo: %s: '%s': expected %s\n", option, value, expected);
+    exit(2);
+}
+
+static long parse_number(const char *option, const char *value, long min, long max)
+{
+    char expected[64];
+    char *end;
+    long number;
+
+    errno = 0;
+    number = strtol(value, &end, 10);
+    if (errno || end == value || *end || number < min || number > max) {
+        snprintf(expected, sizeof expected, "%ld to %ld", min, max);
+        fail_usage(option, value, expected);
+    }
+    return number;
+}
+
+static void parse_option(struct options *options, const char *option, const char *value)
+{
+    if (strcmp(option, "--port") == 0)
+        options->port = parse_number(option, value, 0, 65535);
+    else if (strcmp(option, "--host") == 0)
+        options->host = value;
+    else if (strcmp(option, "--threads") == 0)
+        options->threads = parse_number(option, value, 1, THREADS_MAX);
+    else if (strcmp(option, "--backend") == 0)
+        options->backend = value;
+    else
+        options->spin_us = parse_number(option, value, 0, 1000000);
+}
+
+static bool is_option(const char *argument)
+{
+    static const char *const names[] = {"--port", "--host", "--threads", "--backend", "--spin"};
+    size_t i;
+
+    for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(argument, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static struct options parse_options(int argc, char **argv)
+{
+    struct options options = {.host = "127.0.0.1", .port = 0, .threads = 1, .spin_us = -1};
+    int i;
+
+    for (i = 1; i < argc; i += 2) {
+        if (strcmp(argv[i], "--help") == 0) {
+            usage(stdout);
+            exit(0);
+        }
+        if (!is_option(argv[i]))
+            fail_usage("argument", argv[i], "an option; see --help");
+        if (i + 1 == argc)
+            fail_usage(argv[i], "", "a value");
+        parse_option(&options, argv[i], argv[i + 1]);
+    }
+    return options;
+}
+
+static weir_endpoint parse_host(const struct options *options)
+{
+    uint16_t port = (uint16_t)options->port;
+    weir_ipv4 v4;
+    weir_ipv6 v6;
+
+    if (weir_ipv4_parse(options->host, &v4) == 0)
+        return weir_endpoint_make_ipv4(v4, port);
+    if (weir_ipv6_parse(options->host, &v6) < 0)
+        fail_usage("--host", options->host, "an IPv4 or IPv6 address");
+    return weir_endpoint_make_ipv6(v6, port);
+}
+
+/* Setting up. */
+
+static void check(int error, const char *what)
+{
+    if (!error)
+        return;
+    fprintf(stderr, "weir-echo: %s: %s\n", what, weir_error_text(error));
+    exit(1);
+}
+
+static void open_loop(struct server *server, const struct options *options)
+{
+    weir_loop_options loop_options = {.backend = options->backend};
+    int error;
+
+    if (options->spin_us >= 0)
+        loop_options.spin_ns_max = options->spin_us > 0 ? options->spin_us * 1000 : -1;
+    error = weir_loop_new(&loop_options, &server->loop);
+    if (error == -EINVAL && options->backend)
+        fail_usage("--backend", options->backend, "uring or epoll");
+    if (error == -EINVAL && getenv("WEIR_BACKEND"))
+        fail_usage("WEIR_BACKEND", getenv("WEIR_BACKEND"), "uring or epoll");
+    check(error, options->backend ? options->backend : "loop");
+}
+
+/* Every loop listens on the endpoint; the first one fixes the port. */
+static void open_servers(struct server *servers, const struct options *options, struct watch *watch)
+{
+    weir_tcp_listen_options listen_options = {.reuse_port = options->threads > 1};
+    weir_endpoint local = parse_host(options);
+    int i;
+
+    for (i = 0; i < options->threads; i++) {
+        struct server *server = &servers[i];
+
+        server->index = i;
+        server->watch = watch;
+        open_loop(server, options);
+        check(weir_tcp_listen(&server->acceptor, server->loop, &local, &listen_options), "listen");
+        check(weir_tcp_acceptor_local(&server->acceptor, &local), "listen");
+        weir_task_init(&server->task, server_resume);
+        weir_run_async(weir_loop_executor(server->loop), &server->root, &server->task, NULL, NULL);
+    }
+}
+
+static void announce(const struct server *server)
+{
+    char text[WEIR_ENDPOINT_TEXT_MAX];
+    weir_endpoint local;
+
+    check(weir_tcp_acceptor_local(&server->acceptor, &local), "listen");
+    (void)weir_endpoint_format(&local, text);
+    printf("listening on %s\n", text);
+    fflush(stdout);
+}
+
+static void open_watch(struct watch *watch, struct server *servers, int server_count)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1};
+    size_t i;
+
+    watch->servers = servers;
+    watch->server_count = server_count;
+    watch->live_count = server_count;
+    check(weir_signal_open(&watch->signals, servers[0].loop), "signals");
+    for (i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        /* What comes back when the set is closed: a late signal must not end us before our report. */
+        (void)signal(numbers[i], SIG_IGN);
+        check(weir_signal_add(&watch->signals, numbers[i]), "signals");
+    }
+    weir_task_init(&watch->task, watch_resume);
+    weir_run_async(weir_loop_executor(servers[0].loop), &watch->root, &watch->task, NULL, NULL);
+}
+
+static void run_servers(struct server *servers, int server_count)
+{
+    int i;
+
+    for (i = 1; i < server_count; i++)
+        check(-pthread_create(&servers[i].thread, NULL, server_thread, &servers[i]), "thread");
+    weir_loop_run(servers[0].loop);
+    for (i = 1; i < server_count; i++)
+        (void)pthread_join(servers[i].thread, NULL);
+}
+
+static void report(const struct server *servers, int server_count)
+{
+    uint64_t connections = 0;
+    uint64_t messages = 0;
+    uint64_t bytes = 0;
+    int i;
+
+    for (i = 0; i < server_count; i++) {
+        connections += servers[i].connections;
+        messages += servers[i].messages;
+        bytes += servers[i].bytes;
+    }
+    printf("served %llu connections, %llu messages, %llu bytes; frame %zu bytes\n",
+           (unsigned long long)connections, (unsigned long long)messages, (unsigned long long)bytes,
+           sizeof(struct session));
+}
+
+int main(int argc, char **argv)
+{
+    static struct server servers[THREADS_MAX];
+    static struct watch watch;
+    struct options options = parse_options(argc, argv);
+    int i;
+
+    open_servers(servers, &options, &watch);
+    open_watch(&watch, servers, (int)options.threads);
+    announce(&servers[0]); /* After the signal set is open: whoever reads it may send a signal. */
+    run_servers(servers, (int)options.threads);
+    report(servers, (int)options.threads);
+    for (i = 0; i < options.threads; i++)
+        weir_loop_free(servers[i].loop);
+    return 0;
+}
