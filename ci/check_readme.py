@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""Rules about what documents show and promise: programs that are compiled, tests that exist."""
+
+import re
+
+from check_source import Finding
+
+README = "README.md"
+BLOCK = r"^```c\n(.*?)^```$"
+TEST = r"\b[A-Z_]*TEST\((?:(\w+),\s*)?(\w+)\)"  # A macro of a file's own may know the suite.
+TEST_NAME = r"`([a-z][a-z0-9_]*)/([a-z][a-z0-9_]+)`"
+IS_PROGRAM = re.compile(r"^int main\(", re.MULTILINE)
+
+
+def check_readme(tree):
+    """A C program that README.md shows is a file of examples/, byte for byte; it shows one."""
+    readme = tree.by_path.get(README)
+    if not readme:
+        return
+    shown = [(line, match.group(1)) for line, match in readme.matches(f"(?s){BLOCK}")
+             if IS_PROGRAM.search(match.group(1))]
+    if not shown:
+        yield Finding(README, 1, "shows no C program")
+    examples = {file.text: file.path for file in tree.under("examples")}
+    for line, program in shown:
+        if program not in examples:
+            yield Finding(README, line, "this program is no file of examples/")
+
+
+def check_doc_tests(tree):
+    """A test that a document names as suite/name exists; a contract test may name its backend."""
+    tests = {match.groups() for file in tree.under("tests") for _, match in file.matches(TEST)}
+    for file in tree.files:
+        if not file.name.endswith(".md"):
+            continue
+        for line, match in file.matches(TEST_NAME):
+            suite, name = match.groups()
+            plain = re.sub(r"_(?:uring|epoll)$", "", suite)
+            known = {(suite, name), (plain, name), (None, name)} & tests
+            if not known and not tree.exists(f"{suite}/{name}"):
+                yield Finding(file.path, line, f"no test is called {suite}/{name}")
+
+
+RULES = {
+    "readme": check_readme,
+    "doc-tests": check_doc_tests,
+}
