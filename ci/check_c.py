@@ -53,7 +53,7 @@ BANNED = r"\b(strcpy|strcat|strtok|sprintf|vsprintf|gets|atoi|atol|atof|assert)\
 SLEEPS = r"\b(sleep|usleep|nanosleep|clock_nanosleep|thrd_sleep)\s*\("
 MEMORY = r"\b(malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|free)\s*\("
 MAY_ALLOCATE = {
-    "core/task/frame.c",  # The frame allocator.
+    "core/base/memory.c",  # The heap.
     "core/exec/loop.c",  # Loops, made with new,
     "uring/backend.c",  # and their backends.
     "compat/epoll/backend.c",

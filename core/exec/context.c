@@ -5,7 +5,7 @@
 #include <weir/dump.h>
 #include <weir/run.h>
 
-void weir_context_init(weir_context *context, weir_frame_source *source,
+void weir_context_init(weir_context *context, weir_memory *source,
                        size_t frames_retained_bytes_max, struct weir_loop *loop)
 {
     weir_list_init(&context->services);

@@ -7,8 +7,6 @@
  */
 #include <weir/frame.h>
 
-#include <stdlib.h>
-
 /* Size classes of a doubling above WEIR_FRAME_CLASSES units. */
 enum { STEPS = 16 };
 
@@ -20,21 +18,6 @@ struct free_frame {
 
 /* Its address names the thread. */
 static _Thread_local char thread_identity;
-
-static void *heap_allocate(weir_frame_source *source, size_t size)
-{
-    (void)source;
-    return malloc(size);
-}
-
-static void heap_release(weir_frame_source *source, void *memory, size_t size)
-{
-    (void)source;
-    (void)size;
-    free(memory);
-}
-
-weir_frame_source weir_frame_source_heap = {heap_allocate, heap_release};
 
 /* The size class of a frame: its free list (0: too large to be held back), and the size that all
  * frames of the class have. */
@@ -64,14 +47,14 @@ static struct bin bin_of(size_t units)
     return (struct bin){index, octave + steps * (octave / STEPS)};
 }
 
-void weir_frame_allocator_init(weir_frame_allocator *frames, weir_frame_source *source,
+void weir_frame_allocator_init(weir_frame_allocator *frames, weir_memory *source,
                                size_t retained_bytes_max)
 {
     size_t i;
 
     for (i = 0; i < sizeof frames->free / sizeof frames->free[0]; i++)
         frames->free[i] = NULL;
-    frames->source = source ? source : &weir_frame_source_heap;
+    frames->source = source ? source : &weir_memory_heap;
     frames->freed_elsewhere = NULL;
     frames->owner = NULL;
     frames->retained_bytes = 0;

@@ -68,17 +68,17 @@ weir_task *allocated_resume(weir_task *task)
     WEIR_END(task);
 }
 
-void *heap_allocate(weir_frame_source *, size_t size)
+void *heap_allocate(weir_memory *, size_t size)
 {
     return malloc(size);
 }
 
-void heap_release(weir_frame_source *, void *memory, size_t)
+void heap_release(weir_memory *, void *memory, size_t)
 {
     free(memory);
 }
 
-weir_frame_source heap = {heap_allocate, heap_release};
+weir_memory heap = {heap_allocate, heap_release};
 
 void run_parent(benchmark::State &state, weir_resume_fn *resume, size_t retained_bytes)
 {

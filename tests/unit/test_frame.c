@@ -16,13 +16,13 @@ enum { NEVER = -1, AMPLE = 64 << 20 };
 
 /* A source that counts, and that runs dry when told to. */
 struct counting_source {
-    weir_frame_source source;
+    weir_memory source;
     int until_dry; /* Frames it still gives; NEVER dry. */
     size_t allocated_count;
     size_t out_bytes; /* Given and not yet back, by the sizes it was told. */
 };
 
-static void *counting_allocate(weir_frame_source *source, size_t size)
+static void *counting_allocate(weir_memory *source, size_t size)
 {
     struct counting_source *self = WEIR_CONTAINER_OF(source, struct counting_source, source);
 
@@ -35,7 +35,7 @@ static void *counting_allocate(weir_frame_source *source, size_t size)
     return malloc(size);
 }
 
-static void counting_release(weir_frame_source *source, void *memory, size_t size)
+static void counting_release(weir_memory *source, void *memory, size_t size)
 {
     struct counting_source *self = WEIR_CONTAINER_OF(source, struct counting_source, source);
 

@@ -317,13 +317,13 @@ WEIR_TEST(scope, a_child_that_was_not_started_can_be_given_back)
 
 static int frames_left;
 
-static void *scarce_allocate(weir_frame_source *source, size_t size)
+static void *scarce_allocate(weir_memory *source, size_t size)
 {
     (void)source;
     return frames_left-- > 0 ? malloc(size) : NULL;
 }
 
-static void scarce_release(weir_frame_source *source, void *memory, size_t size)
+static void scarce_release(weir_memory *source, void *memory, size_t size)
 {
     (void)source;
     (void)size;
@@ -341,7 +341,7 @@ static void start_until_exhausted(struct parent *self)
 
 WEIR_TEST(scope, exhaustion_is_null_and_the_children_before_it_go_on)
 {
-    weir_frame_source source = {scarce_allocate, scarce_release};
+    weir_memory source = {scarce_allocate, scarce_release};
     weir_loop_options options = fake_loop_options();
     struct parent parent = {.set_up = start_until_exhausted};
     weir_loop *loop;

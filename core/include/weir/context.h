@@ -56,7 +56,7 @@ typedef struct weir_context {
  * @frames_retained_bytes_max  bound of the memory held back for frames
  * @loop                       the context's loop, or NULL: its trees await no I/O
  */
-WEIR_PUBLIC void weir_context_init(weir_context *context, weir_frame_source *source,
+WEIR_PUBLIC void weir_context_init(weir_context *context, weir_memory *source,
                                    size_t frames_retained_bytes_max, struct weir_loop *loop);
 
 /** Shut the services down, last registered first. Asserts that no tree lives. */

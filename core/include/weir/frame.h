@@ -14,27 +14,12 @@
  * Source: core/task/frame.c. Tests: tests/unit/test_frame.c.
  */
 
+#include <weir/memory.h>
 #include <weir/task.h>
 
 WEIR_C_BEGIN
 
 typedef struct weir_frame_allocator weir_frame_allocator;
-typedef struct weir_frame_source weir_frame_source;
-
-/** Memory for a frame, aligned for any type; NULL when there is none. size is at most 4 MiB. */
-typedef void *weir_frame_source_allocate_fn(weir_frame_source *source, size_t size);
-
-/** Take back what allocate gave, with the same size. */
-typedef void weir_frame_source_release_fn(weir_frame_source *source, void *memory, size_t size);
-
-/** Where an allocator gets memory. Called on the thread that runs the tree. */
-struct weir_frame_source {
-    weir_frame_source_allocate_fn *allocate;
-    weir_frame_source_release_fn *release;
-};
-
-/** The source that is malloc and free. */
-WEIR_PUBLIC extern weir_frame_source weir_frame_source_heap;
 
 enum {
     WEIR_FRAME_UNIT = 64,              /* Bytes: the step of the size classes. */
@@ -47,7 +32,7 @@ enum {
 /** Of one loop. Fields are private; statistics may be read by the owner's thread. */
 struct weir_frame_allocator {
     void *free[WEIR_FRAME_CLASSES + WEIR_FRAME_LARGE_CLASSES + 1]; /* Linked by their first word. */
-    weir_frame_source *source;
+    weir_memory *source;
     void
         *freed_elsewhere; /* Stack of frames, pushed by other threads: __atomic, release/acquire. */
     const void *owner;    /* Identity of the thread that runs the tree; NULL: any. */
@@ -57,10 +42,10 @@ struct weir_frame_allocator {
 };
 
 /**
- * @source              where memory comes from; NULL: weir_frame_source_heap
+ * @source              where memory comes from; NULL: weir_memory_heap
  * @retained_bytes_max  bound of what is held back for reuse
  */
-WEIR_PUBLIC void weir_frame_allocator_init(weir_frame_allocator *frames, weir_frame_source *source,
+WEIR_PUBLIC void weir_frame_allocator_init(weir_frame_allocator *frames, weir_memory *source,
                                            size_t retained_bytes_max);
 
 /** Give everything back to the source. Asserts that no frame is out. */

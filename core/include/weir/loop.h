@@ -36,7 +36,7 @@ typedef struct weir_loop_options {
     int budget; /* How many tasks an iteration resumes, and how many operations may complete
                              without waiting; 0: 256. */
     int64_t spin_ns_max;       /* Bound of the spin before sleeping; 0: 50,000; negative: never. */
-    weir_frame_source *frames; /* Memory for child frames; NULL: the heap. */
+    weir_memory *frames; /* Memory for child frames; NULL: the heap. */
     size_t frames_retained_bytes_max; /* Held back for reuse; 0: 4 MiB. */
 } weir_loop_options;
 

@@ -17,6 +17,7 @@
 #include <weir/frame.h>
 #include <weir/list.h>
 #include <weir/loop.h>
+#include <weir/memory.h>
 #include <weir/option.h>
 #include <weir/run.h>
 #include <weir/scope.h>
