@@ -11,7 +11,7 @@
  * Thread: a memory is called on the thread of what uses it; one that is used by several threads (the
  * frames of a thread pool) must allow for that. weir_memory_heap does.
  *
- * Source: core/base/memory.c. Tests: tests/unit/test_frame.c, tests/unit/test_dynamic_buffer.c.
+ * Source: core/base/memory.c. Tests: tests/unit/test_frame.c, tests/stage_one/test_dynamic_buffer.c.
  */
 
 #include <stddef.h>

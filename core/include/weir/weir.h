@@ -11,12 +11,14 @@
 #include <weir/context.h>
 #include <weir/deadline.h>
 #include <weir/dump.h>
+#include <weir/dynamic_buffer.h>
 #include <weir/endpoint.h>
 #include <weir/error.h>
 #include <weir/executor.h>
 #include <weir/frame.h>
 #include <weir/list.h>
 #include <weir/loop.h>
+#include <weir/matcher.h>
 #include <weir/memory.h>
 #include <weir/option.h>
 #include <weir/run.h>
