@@ -13,7 +13,10 @@ function(weir_gather)
         target_include_directories(${library} INTERFACE
             $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>
             $<INSTALL_INTERFACE:include>)
-        target_link_libraries(${library} PRIVATE PkgConfig::LIBURING Threads::Threads)
+        target_link_libraries(${library} PRIVATE Threads::Threads)
+        if(NOT WEIR_STAGE_ONE_ONLY)
+            target_link_libraries(${library} PRIVATE PkgConfig::LIBURING)
+        endif()
     endforeach()
     if(NOT WEIR_SANITIZE) # Whose run-time library is linked into the program only.
         target_link_options(weir PRIVATE -Wl,--no-undefined)

@@ -29,14 +29,14 @@ static weir_task *session_resume(weir_task *task)
     WEIR_BEGIN(task);
     do {
         WEIR_AWAIT(task, r,
-                   weir_read_some(task, &self->socket.stream,
+                   weir_read_some(task, &self->socket.stream.in,
                                   weir_buffer_of(self->data, sizeof self->data)));
         if (r.error) /* WEIR_EOF, a reset, a stop. */
             break;
         weir_shield_begin(task); /* What was read is written, also when a stop comes now. */
         WEIR_AWAIT(
             task, r,
-            weir_write(task, &self->socket.stream, weir_const_buffer_of(self->data, r.count)));
+            weir_write(task, &self->socket.stream.out, weir_const_buffer_of(self->data, r.count)));
         weir_shield_end(task);
     } while (!r.error);
     WEIR_AWAIT(task, r, weir_tcp_close(task, &self->socket));

@@ -77,7 +77,7 @@ static weir_task *session_resume(weir_task *task)
     WEIR_BEGIN(task);
     for (;;) {
         WEIR_AWAIT(task, r,
-                   weir_read_some(task, &self->socket.stream,
+                   weir_read_some(task, &self->socket.stream.in,
                                   weir_buffer_of(self->data, sizeof self->data)));
         if (r.error)
             break;
@@ -86,7 +86,7 @@ static weir_task *session_resume(weir_task *task)
         weir_shield_begin(task); /* What was read is written, also when a stop comes now. */
         WEIR_AWAIT(
             task, r,
-            weir_write(task, &self->socket.stream, weir_const_buffer_of(self->data, r.count)));
+            weir_write(task, &self->socket.stream.out, weir_const_buffer_of(self->data, r.count)));
         weir_shield_end(task);
         if (r.error)
             break;

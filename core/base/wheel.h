@@ -29,26 +29,6 @@
 
 #include <weir/wheel.h>
 
-enum {
-    WEIR_WHEEL_TICK_BITS = 10, /* A tick is 1024 ns. */
-    WEIR_WHEEL_SLOT_BITS = 6,  /* A digit of the tick; its 64 slots fill one word of bits. */
-    WEIR_WHEEL_SLOTS = 1 << WEIR_WHEEL_SLOT_BITS,
-    WEIR_WHEEL_LEVELS = 9, /* 10 + 9 * 6 bits cover every int64_t that is not negative. */
-
-    /* The queues are two more slots, with a word of bits of their own behind those of the levels. */
-    WEIR_WHEEL_PASSED = WEIR_WHEEL_LEVELS * WEIR_WHEEL_SLOTS,
-    WEIR_WHEEL_FIRING,
-    WEIR_WHEEL_LISTS,
-};
-
-/** A wheel. Fields are private. It must not move once initialised. */
-typedef struct weir_wheel {
-    int64_t now_ns;                           /* The latest time it was advanced to. */
-    bool is_advancing;                        /* Callbacks may be running. */
-    uint64_t occupied[WEIR_WHEEL_LEVELS + 1]; /* A bit for each list that has a node. */
-    weir_list lists[WEIR_WHEEL_LISTS];        /* Level by level, then the queues. */
-} weir_wheel;
-
 /** Start empty, at a time from 0 to below INT64_MAX. An empty wheel holds nothing: there is no fini. */
 void weir_wheel_init(weir_wheel *wheel, int64_t now_ns);
 

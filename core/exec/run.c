@@ -8,27 +8,42 @@
  */
 #include <weir/run.h>
 
-#include "run.h"
-
-static void root_enter(weir_root *root)
-{
-    weir_context *context = weir_executor_context(root->environment.executor);
-
-    weir_list_push(&context->roots, &root->link);
-    context->root_count++;
-}
+#include "context.h"
+#include "strand.h"
 
 /* The tree has ended. The root belongs to done from here on. */
-static weir_task *root_end(weir_root *root)
+static void root_leave(weir_root *root)
 {
-    weir_context *context = weir_executor_context(root->environment.executor);
-
-    weir_list_remove(&root->link);
-    context->root_count--;
+    weir_context_leave(weir_executor_context(root->environment.executor), root);
     root->task.state = WEIR_TASK_DONE;
     if (root->done)
         root->done(root, root->outcome);
+}
+
+static void strand_ended(weir_strand *strand)
+{
+    root_leave(WEIR_CONTAINER_OF(strand, weir_root, strand));
+}
+
+/* A strand of the root's own is left before done may free it. */
+static weir_task *root_end(weir_root *root)
+{
+    if (root->environment.executor == &root->strand.executor)
+        weir_strand_end(&root->strand, strand_ended);
+    else
+        root_leave(root);
     return NULL;
+}
+
+/* What runs the tree: the executor, if one task at a time is all that it runs. A task on a pool sees its
+ * tree's strand as its executor: what it launches there is a tree of its own, on the pool. */
+static weir_executor *serial(weir_root *root, weir_executor *executor)
+{
+    executor = weir_strand_lasting(executor);
+    if (executor->ops->is_serial)
+        return executor;
+    weir_strand_init_of_tree(&root->strand, executor);
+    return &root->strand.executor;
 }
 
 static weir_task *root_resume(weir_task *task)
@@ -37,7 +52,7 @@ static weir_task *root_resume(weir_task *task)
     weir_result r;
 
     WEIR_BEGIN(task);
-    root_enter(self);
+    weir_context_enter(weir_executor_context(self->environment.executor), self);
     WEIR_AWAIT(task, r, weir_call(task, self->main));
     self->outcome = r;
     WEIR_AWAIT(task, r, weir_stop_source_close(task, &self->stop));
@@ -45,8 +60,8 @@ static weir_task *root_resume(weir_task *task)
     WEIR_END(task);
 }
 
-void weir_run_async(weir_executor *executor, weir_root *root, weir_task *main,
-                    weir_root_done_fn *done, void *user)
+static void root_init(weir_executor *executor, weir_root *root, weir_task *main,
+                      weir_root_done_fn *done, void *user)
 {
     weir_context *context = weir_executor_context(executor);
 
@@ -54,10 +69,12 @@ void weir_run_async(weir_executor *executor, weir_root *root, weir_task *main,
     WEIR_ASSERT(main->frame_units == 0, "the frame of a root's task is the caller's");
 
     weir_task_init(&root->task, root_resume);
-    root->environment.executor = executor;
+    root->environment.executor = serial(root, executor);
     root->environment.frames = &context->frames;
     root->environment.loop = context->loop;
-    root->environment.scopes = &context->scopes;
+    root->environment.clock = context->clock;
+    weir_list_init(&root->scopes);
+    root->environment.scopes = &root->scopes;
     root->task.environment = &root->environment;
     weir_stop_source_open(&root->stop, &root->task);
     root->link.next = NULL;
@@ -66,38 +83,18 @@ void weir_run_async(weir_executor *executor, weir_root *root, weir_task *main,
     root->outcome = weir_result_of(0, 0);
     root->done = done;
     root->user = user;
-    weir_executor_post(executor, &root->task);
+}
+
+void weir_run_async(weir_executor *executor, weir_root *root, weir_task *main,
+                    weir_root_done_fn *done, void *user)
+{
+    root_init(executor, root, main, done, user);
+    weir_executor_post(root->environment.executor, &root->task);
 }
 
 void weir_root_stop(weir_root *root, unsigned bits)
 {
     weir_stop_source_request(&root->stop, bits);
-}
-
-/* Running from outside. */
-
-struct run_state {
-    weir_root root;
-    weir_result result;
-    bool done;
-};
-
-static void run_done(weir_root *root, weir_result result)
-{
-    struct run_state *state = root->user;
-
-    state->result = result;
-    state->done = true;
-}
-
-weir_result weir_run(weir_loop *loop, weir_task *main)
-{
-    struct run_state state;
-
-    state.done = false;
-    weir_run_async(weir_loop_executor(loop), &state.root, main, run_done, &state);
-    weir_loop_run_until(loop, &state.done);
-    return state.result;
 }
 
 /* The bridge. */
@@ -136,17 +133,18 @@ static void bridge_done(weir_root *root, weir_result result)
     weir_executor_post(bridge->home, &root->task);
 }
 
+/* A stop that is in force crosses with the child, which runs all the same, as one that is called does:
+ * it may own what it has to close. */
 weir_task *weir_run_on(weir_task *task, weir_bridge *bridge, weir_executor *executor,
                        weir_task *child)
 {
-    int error = weir_task_stop_error(task);
-
-    if (error)
-        return weir_task_complete(task, error, 0);
     bridge->wait.ops = &bridge_wait_ops;
     bridge->waiter = task;
     bridge->home = task->environment->executor;
+    root_init(executor, &bridge->root, child, bridge_done, bridge);
+    bridge->root.task.stop = task->stop;
+    bridge->root.task.expired = task->expired;
     (void)weir_task_suspend(task, &bridge->wait);
-    weir_run_async(executor, &bridge->root, child, bridge_done, bridge);
+    weir_executor_post(bridge->root.environment.executor, &bridge->root.task);
     return NULL;
 }

@@ -33,18 +33,31 @@ static inline weir_task *tcp_task_of(weir_operation *operation)
 /** Make a closed socket the owner of an accepted descriptor. 0 or a negative errno. */
 int weir_tcp_socket_adopt(weir_tcp_socket *socket, weir_loop *loop, intptr_t descriptor);
 
-extern const struct weir_stream_ops weir_tcp_stream_ops;
+extern const struct weir_read_stream_ops weir_tcp_in_ops;
+extern const struct weir_write_stream_ops weir_tcp_out_ops;
 
 /** The record of a whole read or write. */
 static inline weir_transfer *tcp_transfer_of(weir_tcp_socket *socket, enum weir_direction direction)
 {
-    return direction == WEIR_READING ? &socket->stream.read : &socket->stream.write;
+    return direction == WEIR_READING ? &socket->stream.in.transfer : &socket->stream.out.transfer;
 }
 
 /** Whether what is pending has no operation in flight: a whole transfer that waits for its turn. */
 static inline bool tcp_is_between_parts(weir_tcp_socket *socket, enum weir_direction direction)
 {
     return tcp_transfer_of(socket, direction)->task.state == WEIR_TASK_READY;
+}
+
+/**
+ * Whether what is under way is composed of parts (weir_read_until): the record is the child task that
+ * awaits them, here or, between two parts, on the ready queue.
+ */
+static inline bool tcp_is_composed(weir_tcp_socket *socket, enum weir_direction direction)
+{
+    const weir_task *child = &tcp_transfer_of(socket, direction)->task;
+    const weir_task *pending = socket->pending[direction];
+
+    return pending ? pending == child : child->state == WEIR_TASK_READY;
 }
 
 static inline weir_backend *tcp_backend_of(const weir_tcp_socket *socket)

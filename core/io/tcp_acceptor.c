@@ -117,7 +117,7 @@ static void end_starving(weir_tcp_acceptor *acceptor)
 {
     weir_list_remove(&acceptor->watcher.link);
     if (weir_wheel_node_is_armed(&acceptor->retry))
-        weir_wheel_cancel(&acceptor->handle.loop->wheel, &acceptor->retry);
+        weir_wheel_cancel(&acceptor->handle.loop->clock.wheel, &acceptor->retry);
 }
 
 static void serve(weir_tcp_acceptor *acceptor);
@@ -148,7 +148,7 @@ static void starve(weir_tcp_acceptor *acceptor)
     loop->statistics.accepts_backed_off++;
     acceptor->watcher.released = descriptor_released;
     weir_list_push(&loop->watchers, &acceptor->watcher.link);
-    weir_wheel_arm(&loop->wheel, &acceptor->retry, weir_now_ns() + acceptor->retry_delay_ns,
+    weir_wheel_arm(&loop->clock.wheel, &acceptor->retry, weir_now_ns() + acceptor->retry_delay_ns,
                    retry_fired);
     if (acceptor->retry_delay_ns < RETRY_DELAY_MAX_NS)
         acceptor->retry_delay_ns *= 2;

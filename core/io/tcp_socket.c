@@ -4,9 +4,12 @@
  *
  * The operation of a read or a write lives in the header of the task that awaits it; the socket knows
  * that task, so that closing finds what is in flight. A close waits for three things, in any order:
- * the read's completion, the write's, and the descriptor's release.
+ * the read's completion, the write's, and the descriptor's release; and then for the records of the
+ * stream, which are tasks that may still stand on the ready queue.
  */
 #include "tcp.h"
+
+#include <weir/stop.h>
 
 #include "sys.h"
 
@@ -14,7 +17,7 @@
 
 void weir_tcp_socket_init(weir_tcp_socket *socket)
 {
-    weir_stream_init(&socket->stream, &weir_tcp_stream_ops);
+    weir_stream_init(&socket->stream, &weir_tcp_in_ops, &weir_tcp_out_ops);
     socket->handle.loop = NULL;
     socket->pending[WEIR_READING] = NULL;
     socket->pending[WEIR_WRITING] = NULL;
@@ -58,6 +61,22 @@ static const struct weir_wait_ops closing_ops = {
     .dump = weir_wait_dump_nothing,
 };
 
+static weir_task *closing_turn_resume(weir_task *task)
+{
+    weir_tcp_socket *socket = WEIR_CONTAINER_OF(task, weir_tcp_socket, spare.turn);
+
+    task->state = WEIR_TASK_DONE;
+    weir_tcp_socket_advance_closing(socket);
+    return NULL;
+}
+
+/* Nothing is in flight, but a record stands on the ready queue: look again behind it. */
+static void wait_for_records(weir_tcp_socket *socket)
+{
+    weir_task_init(&socket->spare.turn, closing_turn_resume);
+    weir_loop_push_ready(socket->handle.loop, &socket->spare.turn);
+}
+
 /* Whether nothing of the socket is in flight any more; then it is closed. */
 static bool closing_is_done(weir_tcp_socket *socket)
 {
@@ -65,6 +84,10 @@ static bool closing_is_done(weir_tcp_socket *socket)
         return false;
     if (socket->pending[WEIR_READING] || socket->pending[WEIR_WRITING])
         return false;
+    if (tcp_is_composed(socket, WEIR_READING) || tcp_is_composed(socket, WEIR_WRITING)) {
+        wait_for_records(socket);
+        return false;
+    }
     socket->state = TCP_CLOSED;
     weir_handle_closed(&socket->handle);
     return true;
@@ -145,10 +168,12 @@ void weir_tcp_cancel(weir_tcp_socket *socket)
     for (i = WEIR_READING; i <= WEIR_WRITING; i++) {
         enum weir_direction direction = (enum weir_direction)i;
 
-        if (!socket->pending[direction])
-            continue;
-        tcp_transfer_of(socket, direction)->cancelled = true;
-        cancel_in_flight(socket, direction);
+        if (tcp_is_composed(socket, direction)) {
+            weir_task_stop(&tcp_transfer_of(socket, direction)->task, WEIR_STOP_REQUESTED);
+        } else if (socket->pending[direction]) {
+            tcp_transfer_of(socket, direction)->cancelled = true;
+            cancel_in_flight(socket, direction);
+        }
     }
 }
 
@@ -239,8 +264,9 @@ weir_task *weir_tcp_connect(weir_task *task, weir_tcp_socket *socket, const weir
     if (error)
         return weir_task_complete(task, error, 0);
 
-    result = loop->backend->ops->connect(loop->backend, tcp_prepare(task, socket, &connect_ops),
-                                         &socket->handle, &socket->messages[WEIR_WRITING], peer);
+    result =
+        loop->backend->ops->connect(loop->backend, tcp_prepare(task, socket, &connect_ops),
+                                    &socket->handle, &socket->spare.messages[WEIR_WRITING], peer);
     if (result == WEIR_IN_FLIGHT)
         return tcp_in_flight(task, socket, WEIR_WRITING);
     return weir_task_complete(task, connect_result(task, socket, result).error, 0);

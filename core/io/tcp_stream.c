@@ -5,9 +5,14 @@
 /* The kernel takes at most this many buffers in one call (IOV_MAX). */
 enum { BUFFERS_MAX = 1024 };
 
-static weir_tcp_socket *socket_of(weir_stream *stream)
+static weir_tcp_socket *reader_of(weir_read_stream *in)
 {
-    return (weir_tcp_socket *)(void *)stream;
+    return WEIR_CONTAINER_OF(in, weir_tcp_socket, stream.in);
+}
+
+static weir_tcp_socket *writer_of(weir_write_stream *out)
+{
+    return WEIR_CONTAINER_OF(out, weir_tcp_socket, stream.out);
 }
 
 /* What every operation checks first. Returns 0 or why it must not start. */
@@ -15,7 +20,7 @@ static inline int check_start(const weir_task *task, const weir_tcp_socket *sock
                               enum weir_direction direction)
 {
     if (WEIR_UNLIKELY(socket->state != TCP_OPEN))
-        return WEIR_CLOSED;
+        return task->stop ? weir_task_stop_error(task) : WEIR_CLOSED;
     WEIR_ASSERT(!socket->pending[direction], "one read and one write may be in flight on a stream");
     WEIR_ASSERT(socket->handle.self == &socket->handle, "an open socket stays in place");
     weir_loop_assert_own(socket->handle.loop, task);
@@ -141,11 +146,15 @@ static bool count_part(weir_operation *operation, weir_transfer *transfer, weir_
     return transfer->rest.in.size == 0 || *ret_error;
 }
 
-static weir_task *turn_resume(weir_task *task);
+static weir_task *read_turn_resume(weir_task *task);
+static weir_task *write_turn_resume(weir_task *task);
 
-static void wait_for_turn(weir_tcp_socket *socket, weir_transfer *transfer)
+static void wait_for_turn(weir_tcp_socket *socket, enum weir_direction direction)
 {
-    weir_task_init(&transfer->task, turn_resume);
+    weir_transfer *transfer = tcp_transfer_of(socket, direction);
+
+    weir_task_init(&transfer->task,
+                   direction == WEIR_READING ? read_turn_resume : write_turn_resume);
     weir_loop_push_ready(socket->handle.loop, &transfer->task);
 }
 
@@ -162,7 +171,7 @@ static bool go_on(weir_operation *operation, enum weir_direction direction, int 
         if (count_part(operation, transfer, part_result(operation, direction, result), ret_error))
             return true;
         if (executor->budget <= 0) {
-            wait_for_turn(socket, transfer);
+            wait_for_turn(socket, direction);
             return false;
         }
         executor->budget--;
@@ -178,24 +187,35 @@ static void end_transfer(weir_operation *operation, enum weir_direction directio
     tcp_operation_completed(operation, direction, weir_result_of(error, transfer->total));
 }
 
-static weir_task *turn_resume(weir_task *task)
+/* Its turn has come. */
+static void take_turn(weir_tcp_socket *socket, enum weir_direction direction)
 {
-    weir_transfer *transfer = WEIR_CONTAINER_OF(task, weir_transfer, task);
-    weir_tcp_socket *socket = socket_of(transfer->stream);
-    enum weir_direction direction = transfer == &socket->stream.read ? WEIR_READING : WEIR_WRITING;
-    weir_operation *operation = tcp_operation_of(socket->pending[direction]);
-    int error = why_not_go_on(socket->pending[direction], socket, transfer);
+    weir_task *task = socket->pending[direction];
+    weir_transfer *transfer = tcp_transfer_of(socket, direction);
+    weir_operation *operation = tcp_operation_of(task);
+    int error = why_not_go_on(task, socket, transfer);
 
-    task->state = WEIR_TASK_DONE;
+    transfer->task.state = WEIR_TASK_DONE;
     if (error || go_on(operation, direction, start_part(operation, direction), &error))
         end_transfer(operation, direction, error);
+}
+
+static weir_task *read_turn_resume(weir_task *task)
+{
+    take_turn(WEIR_CONTAINER_OF(task, weir_tcp_socket, stream.in.transfer.task), WEIR_READING);
+    return NULL;
+}
+
+static weir_task *write_turn_resume(weir_task *task)
+{
+    take_turn(WEIR_CONTAINER_OF(task, weir_tcp_socket, stream.out.transfer.task), WEIR_WRITING);
     return NULL;
 }
 
 static void whole_read_completed(weir_operation *operation, int result, unsigned flags)
 {
     weir_tcp_socket *socket = operation->object;
-    weir_transfer *transfer = &socket->stream.read;
+    weir_transfer *transfer = &socket->stream.in.transfer;
     int error = 0;
 
     (void)flags;
@@ -210,7 +230,7 @@ static void whole_read_completed(weir_operation *operation, int result, unsigned
 static void whole_write_completed(weir_operation *operation, int result, unsigned flags)
 {
     weir_tcp_socket *socket = operation->object;
-    weir_transfer *transfer = &socket->stream.write;
+    weir_transfer *transfer = &socket->stream.out.transfer;
     int error = 0;
 
     (void)flags;
@@ -264,9 +284,9 @@ static const struct weir_operation_ops ready_ops[] = {
 
 /* Starters. */
 
-static weir_task *tcp_read_some(weir_task *task, weir_stream *stream, weir_buffer buffer)
+static weir_task *tcp_read_some(weir_task *task, weir_read_stream *in, weir_buffer buffer)
 {
-    weir_tcp_socket *socket = socket_of(stream);
+    weir_tcp_socket *socket = reader_of(in);
     int error = check_start(task, socket, WEIR_READING);
     weir_backend *backend;
     int result;
@@ -281,9 +301,9 @@ static weir_task *tcp_read_some(weir_task *task, weir_stream *stream, weir_buffe
     return complete(task, read_result(task, socket, result));
 }
 
-static weir_task *tcp_write_some(weir_task *task, weir_stream *stream, weir_const_buffer buffer)
+static weir_task *tcp_write_some(weir_task *task, weir_write_stream *out, weir_const_buffer buffer)
 {
-    weir_tcp_socket *socket = socket_of(stream);
+    weir_tcp_socket *socket = writer_of(out);
     int error = check_start(task, socket, WEIR_WRITING);
     weir_backend *backend;
     int result;
@@ -298,10 +318,10 @@ static weir_task *tcp_write_some(weir_task *task, weir_stream *stream, weir_cons
     return complete(task, write_result(task, socket, result));
 }
 
-static weir_task *tcp_read_some_v(weir_task *task, weir_stream *stream, const weir_buffer *buffers,
+static weir_task *tcp_read_some_v(weir_task *task, weir_read_stream *in, const weir_buffer *buffers,
                                   size_t count)
 {
-    weir_tcp_socket *socket = socket_of(stream);
+    weir_tcp_socket *socket = reader_of(in);
     int error = check_start(task, socket, WEIR_READING);
     weir_backend *backend;
     int result;
@@ -310,17 +330,17 @@ static weir_task *tcp_read_some_v(weir_task *task, weir_stream *stream, const we
         return weir_task_complete(task, error, 0);
     backend = tcp_backend_of(socket);
     result = backend->ops->receive_v(backend, tcp_prepare(task, socket, &read_ops), &socket->handle,
-                                     &socket->messages[WEIR_READING], buffers,
+                                     &socket->spare.messages[WEIR_READING], buffers,
                                      count < BUFFERS_MAX ? count : BUFFERS_MAX);
     if (result == WEIR_IN_FLIGHT)
         return tcp_in_flight(task, socket, WEIR_READING);
     return complete(task, read_result(task, socket, result));
 }
 
-static weir_task *tcp_write_some_v(weir_task *task, weir_stream *stream,
+static weir_task *tcp_write_some_v(weir_task *task, weir_write_stream *out,
                                    const weir_const_buffer *buffers, size_t count)
 {
-    weir_tcp_socket *socket = socket_of(stream);
+    weir_tcp_socket *socket = writer_of(out);
     int error = check_start(task, socket, WEIR_WRITING);
     weir_backend *backend;
     int result;
@@ -329,18 +349,11 @@ static weir_task *tcp_write_some_v(weir_task *task, weir_stream *stream,
         return weir_task_complete(task, error, 0);
     backend = tcp_backend_of(socket);
     result = backend->ops->send_v(backend, tcp_prepare(task, socket, &write_ops), &socket->handle,
-                                  &socket->messages[WEIR_WRITING], buffers,
+                                  &socket->spare.messages[WEIR_WRITING], buffers,
                                   count < BUFFERS_MAX ? count : BUFFERS_MAX);
     if (result == WEIR_IN_FLIGHT)
         return tcp_in_flight(task, socket, WEIR_WRITING);
     return complete(task, write_result(task, socket, result));
-}
-
-static inline void transfer_init(weir_transfer *transfer, weir_stream *stream)
-{
-    transfer->stream = stream;
-    transfer->total = 0;
-    transfer->cancelled = false;
 }
 
 /* A first part was there at once and is not the whole: go on, as a completion would. */
@@ -354,9 +367,24 @@ WEIR_NOINLINE static weir_task *first_part_done(weir_task *task, weir_tcp_socket
     return weir_task_complete(task, error, tcp_transfer_of(socket, direction)->total);
 }
 
-static weir_task *tcp_read(weir_task *task, weir_stream *stream, weir_buffer buffer)
+/* The first part is not the whole. The socket stands in the operation: the caller need not keep it. */
+static inline weir_task *begin_transfer(weir_task *task, enum weir_direction direction,
+                                        weir_const_buffer whole, int result)
 {
-    weir_tcp_socket *socket = socket_of(stream);
+    weir_tcp_socket *socket = tcp_operation_of(task)->object;
+    weir_transfer *transfer = tcp_transfer_of(socket, direction);
+
+    transfer->rest.out = whole; /* Reading: the same memory, by the other member's name. */
+    transfer->total = 0;
+    transfer->cancelled = false;
+    if (result == WEIR_IN_FLIGHT)
+        return tcp_in_flight(task, socket, direction);
+    return first_part_done(task, socket, direction, result);
+}
+
+static weir_task *tcp_read(weir_task *task, weir_read_stream *in, weir_buffer buffer)
+{
+    weir_tcp_socket *socket = reader_of(in);
     int error = check_start(task, socket, WEIR_READING);
     weir_backend *backend;
     int result;
@@ -368,16 +396,12 @@ static weir_task *tcp_read(weir_task *task, weir_stream *stream, weir_buffer buf
                                    &socket->handle, buffer);
     if (WEIR_LIKELY(result > 0 && (size_t)result == buffer.size))
         return weir_task_complete(task, 0, buffer.size);
-    transfer_init(&stream->read, stream);
-    stream->read.rest.in = buffer;
-    if (result == WEIR_IN_FLIGHT)
-        return tcp_in_flight(task, socket, WEIR_READING);
-    return first_part_done(task, socket, WEIR_READING, result);
+    return begin_transfer(task, WEIR_READING, weir_buffer_as_const(buffer), result);
 }
 
-static weir_task *tcp_write(weir_task *task, weir_stream *stream, weir_const_buffer buffer)
+static weir_task *tcp_write(weir_task *task, weir_write_stream *out, weir_const_buffer buffer)
 {
-    weir_tcp_socket *socket = socket_of(stream);
+    weir_tcp_socket *socket = writer_of(out);
     int error = check_start(task, socket, WEIR_WRITING);
     weir_backend *backend;
     int result;
@@ -389,11 +413,18 @@ static weir_task *tcp_write(weir_task *task, weir_stream *stream, weir_const_buf
                                 &socket->handle, buffer);
     if (WEIR_LIKELY(result > 0 && (size_t)result == buffer.size))
         return weir_task_complete(task, 0, buffer.size);
-    transfer_init(&stream->write, stream);
-    stream->write.rest.out = buffer;
-    if (result == WEIR_IN_FLIGHT)
-        return tcp_in_flight(task, socket, WEIR_WRITING);
-    return first_part_done(task, socket, WEIR_WRITING, result);
+    return begin_transfer(task, WEIR_WRITING, buffer, result);
+}
+
+/* A shutdown is a message to the kernel that does not wait. */
+static weir_task *tcp_finish(weir_task *task, weir_write_stream *out)
+{
+    weir_tcp_socket *socket = writer_of(out);
+    int error = check_start(task, socket, WEIR_WRITING);
+
+    if (!error)
+        error = weir_tcp_shutdown(socket, WEIR_TCP_WRITES);
+    return weir_task_complete(task, error, 0);
 }
 
 weir_task *weir_tcp_wait(weir_task *task, weir_tcp_socket *socket, enum weir_direction direction)
@@ -416,12 +447,17 @@ weir_task *weir_tcp_wait(weir_task *task, weir_tcp_socket *socket, enum weir_dir
     return complete(task, ready_result(task, socket, result));
 }
 
-const struct weir_stream_ops weir_tcp_stream_ops = {
+const struct weir_read_stream_ops weir_tcp_in_ops = {
     .name = "tcp",
     .read_some = tcp_read_some,
     .read_some_v = tcp_read_some_v,
+    .read = tcp_read,
+};
+
+const struct weir_write_stream_ops weir_tcp_out_ops = {
+    .name = "tcp",
     .write_some = tcp_write_some,
     .write_some_v = tcp_write_some_v,
-    .read = tcp_read,
     .write = tcp_write,
+    .finish = tcp_finish,
 };

@@ -2,6 +2,7 @@
 /* Timers: waiting tasks on a node of the loop's wheel. */
 #include <weir/timer.h>
 
+#include "clock.h"
 #include "loop.h"
 
 /* The record of a wait, in the scratch of the waiting task. */
@@ -10,14 +11,7 @@ struct timer_waiter {
     weir_list_node link; /* weir_timer.waiters. */
 };
 
-/* The record of a sleep, likewise. */
-struct sleeper {
-    weir_wait wait;
-    weir_wheel_node node;
-};
-
 _Static_assert(sizeof(struct timer_waiter) <= sizeof(((weir_task *)0)->scratch), "fits");
-_Static_assert(sizeof(struct sleeper) <= sizeof(((weir_task *)0)->scratch), "fits");
 
 static weir_task *task_of(void *record)
 {
@@ -87,7 +81,7 @@ void weir_timer_fini(weir_timer *timer)
 size_t weir_timer_cancel(weir_timer *timer)
 {
     if (weir_wheel_node_is_armed(&timer->node))
-        weir_wheel_cancel(&timer->loop->wheel, &timer->node);
+        weir_wheel_cancel(&timer->loop->clock.wheel, &timer->node);
     timer->expired = false;
     return complete_all(timer, WEIR_CANCELLED);
 }
@@ -96,20 +90,13 @@ size_t weir_timer_expires_at(weir_timer *timer, int64_t at_ns)
 {
     size_t count = weir_timer_cancel(timer);
 
-    weir_wheel_arm(&timer->loop->wheel, &timer->node, at_ns, timer_fired);
+    weir_wheel_arm(&timer->loop->clock.wheel, &timer->node, at_ns, timer_fired);
     return count;
-}
-
-static int64_t after(int64_t duration_ns)
-{
-    int64_t now_ns = weir_now_ns();
-
-    return duration_ns < INT64_MAX - now_ns ? now_ns + duration_ns : INT64_MAX;
 }
 
 size_t weir_timer_expires_after(weir_timer *timer, int64_t duration_ns)
 {
-    return weir_timer_expires_at(timer, after(duration_ns));
+    return weir_timer_expires_at(timer, weir_clock_after_ns(&timer->loop->clock, duration_ns));
 }
 
 weir_task *weir_timer_wait(weir_task *task, weir_timer *timer)
@@ -126,49 +113,4 @@ weir_task *weir_timer_wait(weir_task *task, weir_timer *timer)
     waiter->link.prev = NULL;
     weir_list_push(&timer->waiters, &waiter->link);
     return weir_task_suspend(task, &waiter->wait);
-}
-
-/* Sleeping. */
-
-static void sleeper_stop(weir_wait *wait, weir_task *task, unsigned bits)
-{
-    struct sleeper *sleeper = (struct sleeper *)(void *)wait;
-    weir_loop *loop = loop_of(task);
-
-    (void)bits;
-    weir_wheel_cancel(&loop->wheel, &sleeper->node);
-    weir_loop_wake_task(loop, task, weir_task_stop_error(task), 0);
-}
-
-static const struct weir_wait_ops sleeper_ops = {
-    .name = "sleep",
-    .stop = sleeper_stop,
-    .dump = weir_wait_dump_nothing,
-};
-
-static void sleeper_fired(weir_wheel_node *node)
-{
-    weir_task *task = task_of(WEIR_CONTAINER_OF(node, struct sleeper, node));
-
-    weir_loop_wake_task(loop_of(task), task, 0, 0);
-}
-
-weir_task *weir_sleep_until(weir_task *task, int64_t at_ns)
-{
-    struct sleeper *sleeper = (struct sleeper *)(void *)task->scratch;
-    weir_loop *loop = weir_task_loop(task);
-    int error = weir_task_stop_error(task);
-
-    if (error)
-        return weir_task_complete(task, error, 0);
-    sleeper->wait.ops = &sleeper_ops;
-    sleeper->node.link.next = NULL;
-    sleeper->node.link.prev = NULL;
-    weir_wheel_arm(&loop->wheel, &sleeper->node, at_ns, sleeper_fired);
-    return weir_task_suspend(task, &sleeper->wait);
-}
-
-weir_task *weir_sleep_for(weir_task *task, int64_t duration_ns)
-{
-    return weir_sleep_until(task, after(duration_ns));
 }

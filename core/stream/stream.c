@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Composed reads and writes: child tasks in the records that every stream embeds. */
-#include <weir/stream.h>
+/* What streams are given: the defaults of their tables, and whole transfers made of parts. */
+#include "record.h"
+
+/* Whole buffers: child tasks in the records. */
 
 static weir_task *read_resume(weir_task *task)
 {
-    weir_transfer *self = WEIR_TASK_SELF(task, weir_transfer);
+    weir_transfer *self = WEIR_CONTAINER_OF(task, weir_transfer, task);
     weir_result r;
 
     WEIR_BEGIN(task);
     while (self->rest.in.size > 0) {
-        WEIR_AWAIT(task, r, weir_read_some(task, self->stream, self->rest.in));
+        WEIR_AWAIT(task, r, weir_read_some(task, weir_transfer_in(self), self->rest.in));
         self->total += r.count;
-        if (r.error)
-            WEIR_RETURN(task, weir_result_of(r.error, self->total));
         self->rest.in = weir_buffer_after(self->rest.in, r.count);
+        if (r.error && self->rest.in.size > 0)
+            WEIR_RETURN(task, weir_result_of(r.error, self->total));
     }
     WEIR_RETURN(task, weir_result_of(0, self->total));
     WEIR_END(task);
@@ -21,82 +23,80 @@ static weir_task *read_resume(weir_task *task)
 
 static weir_task *write_resume(weir_task *task)
 {
-    weir_transfer *self = WEIR_TASK_SELF(task, weir_transfer);
+    weir_transfer *self = WEIR_CONTAINER_OF(task, weir_transfer, task);
     weir_result r;
 
     WEIR_BEGIN(task);
     while (self->rest.out.size > 0) {
-        WEIR_AWAIT(task, r, weir_write_some(task, self->stream, self->rest.out));
+        WEIR_AWAIT(task, r, weir_write_some(task, weir_transfer_out(self), self->rest.out));
         self->total += r.count;
-        if (r.error)
-            WEIR_RETURN(task, weir_result_of(r.error, self->total));
         self->rest.out = weir_const_buffer_after(self->rest.out, r.count);
+        if (r.error && self->rest.out.size > 0)
+            WEIR_RETURN(task, weir_result_of(r.error, self->total));
     }
     WEIR_RETURN(task, weir_result_of(0, self->total));
     WEIR_END(task);
 }
 
-/* A record is free when it is new or its last child is done. */
-static weir_task *start(weir_task *task, weir_transfer *transfer, weir_stream *stream,
-                        weir_resume_fn *resume)
+weir_task *weir_stream_read_composed(weir_task *task, weir_read_stream *in, weir_buffer buffer)
 {
-    WEIR_ASSERT(transfer->task.state == WEIR_TASK_NEW || transfer->task.state == WEIR_TASK_DONE,
-                "one read and one write may be in flight on a stream");
-
-    weir_task_init(&transfer->task, resume);
-    transfer->stream = stream;
-    transfer->total = 0;
-    return weir_call(task, &transfer->task);
+    weir_transfer_claim(&in->transfer, read_resume);
+    in->transfer.rest.in = buffer;
+    return weir_call(task, &in->transfer.task);
 }
 
-weir_task *weir_stream_read_composed(weir_task *task, weir_stream *stream, weir_buffer buffer)
-{
-    stream->read.rest.in = buffer;
-    return start(task, &stream->read, stream, read_resume);
-}
-
-weir_task *weir_stream_write_composed(weir_task *task, weir_stream *stream,
+weir_task *weir_stream_write_composed(weir_task *task, weir_write_stream *out,
                                       weir_const_buffer buffer)
 {
-    stream->write.rest.out = buffer;
-    return start(task, &stream->write, stream, write_resume);
+    weir_transfer_claim(&out->transfer, write_resume);
+    out->transfer.rest.out = buffer;
+    return weir_call(task, &out->transfer.task);
 }
 
-weir_task *weir_read_some_v(weir_task *task, weir_stream *stream, const weir_buffer *buffers,
-                            size_t count)
-{
-    /* Empty buffers in front would make the first system call look like an end. */
-    while (count > 0 && buffers[0].size == 0) {
-        buffers++;
-        count--;
-    }
-    if (count == 0)
-        return weir_task_complete(task, 0, 0);
-    return stream->ops->read_some_v(task, stream, buffers, count);
-}
+/* The other defaults. */
 
-weir_task *weir_write_some_v(weir_task *task, weir_stream *stream, const weir_const_buffer *buffers,
-                             size_t count)
-{
-    while (count > 0 && buffers[0].size == 0) {
-        buffers++;
-        count--;
-    }
-    if (count == 0)
-        return weir_task_complete(task, 0, 0);
-    return stream->ops->write_some_v(task, stream, buffers, count);
-}
-
-weir_task *weir_stream_read_first(weir_task *task, weir_stream *stream, const weir_buffer *buffers,
+weir_task *weir_stream_read_first(weir_task *task, weir_read_stream *in, const weir_buffer *buffers,
                                   size_t count)
 {
     (void)count;
-    return stream->ops->read_some(task, stream, buffers[0]);
+    return in->ops->read_some(task, in, buffers[0]);
 }
 
-weir_task *weir_stream_write_first(weir_task *task, weir_stream *stream,
+weir_task *weir_stream_write_first(weir_task *task, weir_write_stream *out,
                                    const weir_const_buffer *buffers, size_t count)
 {
     (void)count;
-    return stream->ops->write_some(task, stream, buffers[0]);
+    return out->ops->write_some(task, out, buffers[0]);
+}
+
+weir_task *weir_stream_finish_nothing(weir_task *task, weir_write_stream *out)
+{
+    (void)out;
+    return weir_task_complete(task, weir_task_stop_error(task), 0);
+}
+
+/* Parts of sequences. Empty buffers in front would make the first system call look like an end. */
+
+weir_task *weir_read_some_v(weir_task *task, weir_read_stream *in, const weir_buffer *buffers,
+                            size_t count)
+{
+    while (count > 0 && buffers[0].size == 0) {
+        buffers++;
+        count--;
+    }
+    if (count == 0)
+        return weir_task_complete(task, 0, 0);
+    return in->ops->read_some_v(task, in, buffers, count);
+}
+
+weir_task *weir_write_some_v(weir_task *task, weir_write_stream *out,
+                             const weir_const_buffer *buffers, size_t count)
+{
+    while (count > 0 && buffers[0].size == 0) {
+        buffers++;
+        count--;
+    }
+    if (count == 0)
+        return weir_task_complete(task, 0, 0);
+    return out->ops->write_some_v(task, out, buffers, count);
 }

@@ -17,6 +17,7 @@
 
 _Static_assert(sizeof(struct sockaddr_in6) <= sizeof(((weir_sys_address *)0)->words), "fits");
 _Static_assert(sizeof(weir_buffer) == sizeof(struct iovec), "a sequence is an iovec array");
+_Static_assert(sizeof(weir_const_buffer) == sizeof(struct iovec), "likewise");
 _Static_assert(offsetof(weir_buffer, data) == offsetof(struct iovec, iov_base), "same layout");
 _Static_assert(offsetof(weir_buffer, size) == offsetof(struct iovec, iov_len), "same layout");
 _Static_assert(offsetof(weir_const_buffer, data) == offsetof(struct iovec, iov_base), "same");

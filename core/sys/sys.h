@@ -54,6 +54,50 @@ void weir_sys_prepare_thread(void);
 /** Let another thread run. */
 void weir_sys_yield(void);
 
+/* Opaque: words in which the system's own type fits. In place while in use. */
+
+typedef struct weir_sys_mutex {
+    uint64_t words[8];
+} weir_sys_mutex;
+
+typedef struct weir_sys_condition {
+    uint64_t words[8];
+} weir_sys_condition;
+
+typedef void weir_sys_thread_fn(void *argument);
+
+typedef struct weir_sys_thread {
+    uint64_t words[1];
+    weir_sys_thread_fn *function;
+    void *argument;
+} weir_sys_thread;
+
+/** Start a thread that takes no signals but those of its own faults. -EAGAIN: the system has no more. */
+int weir_sys_thread_start(weir_sys_thread *thread, weir_sys_thread_fn *function, void *argument);
+
+/** Wait until the thread has ended. */
+void weir_sys_thread_join(weir_sys_thread *thread);
+
+/** Name the calling thread, for debuggers; what is too long for the system is cut off. */
+void weir_sys_thread_name(const char *name);
+
+void weir_sys_mutex_init(weir_sys_mutex *mutex);
+void weir_sys_mutex_fini(weir_sys_mutex *mutex);
+void weir_sys_mutex_lock(weir_sys_mutex *mutex);
+
+/** Who locks the mutex after this may end it at once. */
+void weir_sys_mutex_unlock(weir_sys_mutex *mutex);
+
+void weir_sys_condition_init(weir_sys_condition *condition);
+void weir_sys_condition_fini(weir_sys_condition *condition);
+
+/** Release the mutex until the condition is signalled, or for no reason. */
+void weir_sys_condition_wait(weir_sys_condition *condition, weir_sys_mutex *mutex);
+
+/** Wake one thread that waits, or all. */
+void weir_sys_condition_signal(weir_sys_condition *condition);
+void weir_sys_condition_broadcast(weir_sys_condition *condition);
+
 /* A lock, for what is rare and not on the path of an operation. */
 typedef struct weir_sys_lock {
     uint32_t taken; /* __atomic: acquire to take, release to give. */

@@ -60,6 +60,14 @@ void weir_frame_allocator_init(weir_frame_allocator *frames, weir_memory *source
     frames->retained_bytes = 0;
     frames->retained_bytes_max = retained_bytes_max;
     frames->live_count = 0;
+    frames->is_shared = false;
+}
+
+/* The free lists stay empty and the bound is zero, so that the inline paths come here every time. */
+void weir_frame_allocator_init_shared(weir_frame_allocator *frames, weir_memory *source)
+{
+    weir_frame_allocator_init(frames, source, 0);
+    frames->is_shared = true;
 }
 
 void weir_frame_allocator_bind(weir_frame_allocator *frames)
@@ -72,6 +80,11 @@ void weir_frame_release_here(weir_frame_allocator *frames, void *memory, size_t 
     struct bin bin = bin_of(units);
     size_t bytes = bin.units * WEIR_FRAME_UNIT;
 
+    if (frames->is_shared) {
+        frames->source->release(frames->source, memory, bytes);
+        __atomic_sub_fetch(&frames->live_count, 1, __ATOMIC_RELEASE);
+        return;
+    }
     frames->live_count--;
     if (!bin.index || frames->retained_bytes + bytes > frames->retained_bytes_max) {
         frames->source->release(frames->source, memory, bytes);
@@ -117,6 +130,16 @@ void weir_frame_release(weir_frame_allocator *frames, void *memory, size_t units
         weir_frame_release_here(frames, memory, units);
 }
 
+/* Order: the release of live_count pairs with its acquire in fini. */
+static void *allocate_shared(weir_frame_allocator *frames, size_t bytes)
+{
+    void *memory = frames->source->allocate(frames->source, bytes);
+
+    if (memory)
+        __atomic_add_fetch(&frames->live_count, 1, __ATOMIC_RELAXED);
+    return memory;
+}
+
 void *weir_frame_allocate_slowly(weir_frame_allocator *frames, size_t units)
 {
     struct bin bin = bin_of(units);
@@ -125,6 +148,8 @@ void *weir_frame_allocate_slowly(weir_frame_allocator *frames, size_t units)
     WEIR_ASSERT(units > 0, "a frame has a size");
     WEIR_ASSERT(units <= WEIR_FRAME_SIZE_MAX / WEIR_FRAME_UNIT, "a frame is at most 4 MiB");
 
+    if (frames->is_shared)
+        return allocate_shared(frames, bin.units * WEIR_FRAME_UNIT);
     if (__atomic_load_n(&frames->freed_elsewhere, __ATOMIC_RELAXED))
         take_home(frames);
     memory = bin.index ? frames->free[bin.index] : NULL;
@@ -155,7 +180,8 @@ void weir_frame_allocator_fini(weir_frame_allocator *frames)
     size_t units = 1;
 
     take_home(frames);
-    WEIR_ASSERT(frames->live_count == 0, "every frame is back before its allocator ends");
+    WEIR_ASSERT(__atomic_load_n(&frames->live_count, __ATOMIC_ACQUIRE) == 0,
+                "every frame is back before its allocator ends");
     while (bin_of(units).index > 0) {
         struct bin bin = bin_of(units);
 

@@ -99,9 +99,14 @@ static weir_const_buffer request_of(const weir_lat_exchange *self)
     return weir_const_buffer_of(self->request, self->request_bytes);
 }
 
-static weir_stream *stream_of(weir_lat_exchange *self)
+static weir_read_stream *in_of(weir_lat_exchange *self)
 {
-    return &self->socket.stream;
+    return &self->socket.stream.in;
+}
+
+static weir_write_stream *out_of(weir_lat_exchange *self)
+{
+    return &self->socket.stream.out;
 }
 
 static weir_buffer answer_of(weir_lat_exchange *self)
@@ -116,10 +121,10 @@ static weir_task *echo_resume(weir_task *task)
 
     WEIR_BEGIN(task);
     self->sent_ns = weir_now_ns();
-    WEIR_AWAIT(task, r, weir_write(task, stream_of(self), request_of(self)));
+    WEIR_AWAIT(task, r, weir_write(task, out_of(self), request_of(self)));
     if (r.error)
         WEIR_RETURN(task, not_sent(self, r));
-    WEIR_AWAIT(task, r, weir_read(task, stream_of(self), answer_of(self)));
+    WEIR_AWAIT(task, r, weir_read(task, in_of(self), answer_of(self)));
     self->answered_ns = weir_now_ns();
     WEIR_RETURN(task, checked_echo(self, r));
     WEIR_END(task);
@@ -133,7 +138,7 @@ static weir_task *writer_resume(weir_task *task)
     weir_result r;
 
     WEIR_BEGIN(task);
-    WEIR_AWAIT(task, r, weir_write(task, stream_of(self->exchange), request_of(self->exchange)));
+    WEIR_AWAIT(task, r, weir_write(task, out_of(self->exchange), request_of(self->exchange)));
     WEIR_RETURN(task, r);
     WEIR_END(task);
 }
@@ -161,7 +166,7 @@ static weir_task *large_echo_resume(weir_task *task)
     WEIR_BEGIN(task);
     self->sent_ns = weir_now_ns();
     start_writer(self);
-    WEIR_AWAIT(task, r, weir_read(task, stream_of(self), answer_of(self)));
+    WEIR_AWAIT(task, r, weir_read(task, in_of(self), answer_of(self)));
     self->answered_ns = weir_now_ns();
     self->outcome = r;
     if (r.error)
@@ -225,12 +230,12 @@ static weir_task *http_resume(weir_task *task)
 
     WEIR_BEGIN(task);
     self->sent_ns = weir_now_ns();
-    WEIR_AWAIT(task, r, weir_write(task, stream_of(self), request_of(self)));
+    WEIR_AWAIT(task, r, weir_write(task, out_of(self), request_of(self)));
     if (r.error)
         WEIR_RETURN(task, not_sent(self, r));
     weir_lat_http_init(self->http);
     while (!is_complete(self)) {
-        WEIR_AWAIT(task, r, weir_read_some(task, stream_of(self), answer_of(self)));
+        WEIR_AWAIT(task, r, weir_read_some(task, in_of(self), answer_of(self)));
         if (r.error)
             WEIR_RETURN(task, not_answered(self, weir_result_of(r.error, self->http->body_bytes)));
         take(self, r.count);

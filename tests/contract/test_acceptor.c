@@ -467,7 +467,7 @@ static weir_task *session_resume(weir_task *task)
     weir_result r;
 
     WEIR_BEGIN(task);
-    WEIR_AWAIT(task, r, weir_write(task, &self->socket.stream, weir_const_buffer_of("!", 1)));
+    WEIR_AWAIT(task, r, weir_write(task, &self->socket.stream.out, weir_const_buffer_of("!", 1)));
     CHECK_EQ(r.error, 0);
     WEIR_AWAIT(task, r, weir_sleep_for(task, MILLISECOND_NS));
     WEIR_AWAIT(task, r, weir_tcp_close(task, &self->socket));

@@ -64,7 +64,7 @@ static void reading_fini(struct reading *t)
 
 static weir_task *read_some(weir_task *task, struct reader *self)
 {
-    return weir_read_some(task, &self->socket.stream,
+    return weir_read_some(task, &self->socket.stream.in,
                           weir_buffer_of(self->data, sizeof self->data));
 }
 
@@ -162,7 +162,7 @@ static weir_task *whole_read_resume(weir_task *task)
     WEIR_BEGIN(task);
     raw_send(self->peer, "abc", 3);
     weir_deadline_arm_after(task, &self->outer, 2 * MILLISECOND_NS);
-    WEIR_AWAIT(task, r, weir_read(task, &self->socket.stream, weir_buffer_of(self->data, 10)));
+    WEIR_AWAIT(task, r, weir_read(task, &self->socket.stream.in, weir_buffer_of(self->data, 10)));
     self->results[0] = r;
     self->outer_passed = weir_deadline_disarm(task, &self->outer);
     WEIR_RETURN(task, r);
@@ -189,7 +189,7 @@ static weir_task *many_awaits_resume(weir_task *task)
     weir_deadline_arm_after(task, &self->outer, SOON_NS);
     WEIR_AWAIT(task, r, weir_sleep_for(task, NEVER_NS));
     self->results[0] = r;
-    WEIR_AWAIT(task, r, weir_write(task, &self->socket.stream, weir_const_buffer_of("x", 1)));
+    WEIR_AWAIT(task, r, weir_write(task, &self->socket.stream.out, weir_const_buffer_of("x", 1)));
     self->results[1] = r;
     (void)weir_deadline_disarm(task, &self->outer);
     weir_deadline_arm_after(task, &self->outer, SOON_NS); /* Armed again. */
@@ -545,7 +545,7 @@ static weir_task *racer_resume(weir_task *task)
         racer_send(self);
         weir_deadline_arm_after(task, &self->deadline, self->round % 16 * 1000);
         WEIR_AWAIT(task, r,
-                   weir_read_some(task, &self->socket->stream, weir_buffer_of(&self->byte, 1)));
+                   weir_read_some(task, &self->socket->stream.in, weir_buffer_of(&self->byte, 1)));
         (void)weir_deadline_disarm(task, &self->deadline);
         CHECK(r.error == 0 || r.error == WEIR_TIMED_OUT);
         if (r.count)
@@ -553,7 +553,7 @@ static weir_task *racer_resume(weir_task *task)
     }
     while (self->received < self->sent) {
         WEIR_AWAIT(task, r,
-                   weir_read_some(task, &self->socket->stream, weir_buffer_of(&self->byte, 1)));
+                   weir_read_some(task, &self->socket->stream.in, weir_buffer_of(&self->byte, 1)));
         CHECK_EQ(r.error, 0);
         CHECK_EQ(self->byte, (uint8_t)self->received++);
     }

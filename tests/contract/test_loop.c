@@ -141,9 +141,9 @@ static weir_task *exchange_resume(weir_task *task)
 
     WEIR_BEGIN(task);
     while (self->left-- > 0) {
-        WEIR_AWAIT(task, r, weir_write(task, &self->a->stream, weir_const_buffer_of("x", 1)));
+        WEIR_AWAIT(task, r, weir_write(task, &self->a->stream.out, weir_const_buffer_of("x", 1)));
         CHECK_EQ(r.error, 0);
-        WEIR_AWAIT(task, r, weir_read(task, &self->b->stream, weir_buffer_of(&self->byte, 1)));
+        WEIR_AWAIT(task, r, weir_read(task, &self->b->stream.in, weir_buffer_of(&self->byte, 1)));
         CHECK_EQ(r.count, 1);
     }
     WEIR_RETURN(task, weir_result_of(0, 0));
@@ -352,7 +352,7 @@ struct dumped {
 
 static weir_task *read_byte(struct dumped *self)
 {
-    return weir_read_some(&self->task, &self->socket->stream, weir_buffer_of(&self->byte, 1));
+    return weir_read_some(&self->task, &self->socket->stream.in, weir_buffer_of(&self->byte, 1));
 }
 
 enum { DUMPED_LINE = __LINE__ + 8 };

@@ -401,9 +401,9 @@ static weir_task *worker_resume(weir_task *task)
 
     WEIR_BEGIN(task);
     while (self->watcher->state != WEIR_TASK_DONE) {
-        WEIR_AWAIT(task, r, weir_write(task, &self->a->stream, weir_const_buffer_of("x", 1)));
+        WEIR_AWAIT(task, r, weir_write(task, &self->a->stream.out, weir_const_buffer_of("x", 1)));
         CHECK_EQ(r.count, 1);
-        WEIR_AWAIT(task, r, weir_read(task, &self->b->stream, weir_buffer_of(&self->byte, 1)));
+        WEIR_AWAIT(task, r, weir_read(task, &self->b->stream.in, weir_buffer_of(&self->byte, 1)));
         CHECK_EQ(r.count, 1);
     }
     WEIR_RETURN(task, weir_result_of(0, 0));

@@ -35,13 +35,14 @@ static weir_task *session_resume(weir_task *task)
 
     WEIR_BEGIN(task);
     weir_shield_begin(task);
-    WEIR_AWAIT(task, r,
-               weir_write(task, &self->socket.stream, weir_const_buffer_of(self->reply, REPLY)));
-    self->written = r;
-    weir_shield_end(task);
     WEIR_AWAIT(
         task, r,
-        weir_read_some(task, &self->socket.stream, weir_buffer_of(self->data, sizeof self->data)));
+        weir_write(task, &self->socket.stream.out, weir_const_buffer_of(self->reply, REPLY)));
+    self->written = r;
+    weir_shield_end(task);
+    WEIR_AWAIT(task, r,
+               weir_read_some(task, &self->socket.stream.in,
+                              weir_buffer_of(self->data, sizeof self->data)));
     self->read = r;
     WEIR_AWAIT(task, r, weir_tcp_close(task, &self->socket));
     WEIR_RETURN(task, self->read);
@@ -186,14 +187,14 @@ static weir_task *echo_resume(weir_task *task)
     WEIR_BEGIN(task);
     for (;;) {
         WEIR_AWAIT(task, r,
-                   weir_read_some(task, &self->socket->stream,
+                   weir_read_some(task, &self->socket->stream.in,
                                   weir_buffer_of(self->data, sizeof self->data)));
         if (r.error)
             break;
         weir_shield_begin(task);
         WEIR_AWAIT(
             task, r,
-            weir_write(task, &self->socket->stream, weir_const_buffer_of(self->data, r.count)));
+            weir_write(task, &self->socket->stream.out, weir_const_buffer_of(self->data, r.count)));
         weir_shield_end(task);
         if (r.error)
             break;
@@ -323,7 +324,8 @@ static weir_task *served_resume(weir_task *task)
     weir_result r;
 
     WEIR_BEGIN(task);
-    WEIR_AWAIT(task, r, weir_read_some(task, &self->socket.stream, weir_buffer_of(&self->byte, 1)));
+    WEIR_AWAIT(task, r,
+               weir_read_some(task, &self->socket.stream.in, weir_buffer_of(&self->byte, 1)));
     CHECK_EQ(r.error, WEIR_CANCELLED);
     WEIR_AWAIT(task, r, weir_tcp_close(task, &self->socket));
     WEIR_RETURN(task, weir_result_of(WEIR_CANCELLED, 0));

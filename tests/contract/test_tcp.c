@@ -25,13 +25,13 @@ static weir_task *echo_resume(weir_task *task)
     WEIR_BEGIN(task);
     for (;;) {
         WEIR_AWAIT(task, r,
-                   weir_read_some(task, &self->socket->stream,
+                   weir_read_some(task, &self->socket->stream.in,
                                   weir_buffer_of(self->data, sizeof self->data)));
         if (r.error)
             break;
         WEIR_AWAIT(
             task, r,
-            weir_write(task, &self->socket->stream, weir_const_buffer_of(self->data, r.count)));
+            weir_write(task, &self->socket->stream.out, weir_const_buffer_of(self->data, r.count)));
         if (r.error)
             break;
     }
@@ -604,7 +604,7 @@ static weir_task *glutton_resume(weir_task *task)
     WEIR_BEGIN(task);
     for (;;) {
         WEIR_AWAIT(task, r,
-                   weir_read_some(task, &self->socket->stream, weir_buffer_of(&self->byte, 1)));
+                   weir_read_some(task, &self->socket->stream.in, weir_buffer_of(&self->byte, 1)));
         if (r.error)
             break;
         self->read_count++;

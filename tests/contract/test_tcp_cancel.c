@@ -176,7 +176,7 @@ static weir_task *stop_and_read_some(weir_task *task, struct op *op)
     weir_tcp_socket *socket = op->object;
 
     weir_task_stop(task, WEIR_STOP_REQUESTED);
-    return weir_read_some(task, &socket->stream, weir_buffer_of(op->target, op->size));
+    return weir_read_some(task, &socket->stream.in, weir_buffer_of(op->target, op->size));
 }
 
 WEIR_CONTRACT_TEST(tcp_cancel, a_read_after_a_stop_performs_no_io)
@@ -201,7 +201,7 @@ static weir_task *stop_and_write(weir_task *task, struct op *op)
     weir_tcp_socket *socket = op->object;
 
     weir_task_stop(task, WEIR_STOP_REQUESTED);
-    return weir_write(task, &socket->stream, weir_const_buffer_of("lost", 4));
+    return weir_write(task, &socket->stream.out, weir_const_buffer_of("lost", 4));
 }
 
 WEIR_CONTRACT_TEST(tcp_cancel, a_write_after_a_stop_performs_no_io)
@@ -474,7 +474,7 @@ static weir_task *child_resume(weir_task *task)
 
     WEIR_BEGIN(task);
     WEIR_AWAIT(task, r,
-               weir_read_some(task, &self->socket->stream, weir_buffer_of(&self->byte, 1)));
+               weir_read_some(task, &self->socket->stream.in, weir_buffer_of(&self->byte, 1)));
     WEIR_RETURN(task, r);
     WEIR_END(task);
 }

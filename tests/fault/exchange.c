@@ -63,7 +63,7 @@ static weir_task *session_resume(weir_task *task)
     WEIR_BEGIN(task);
     for (;;) {
         WEIR_AWAIT(task, r,
-                   weir_read_some(task, &self->socket.stream,
+                   weir_read_some(task, &self->socket.stream.in,
                                   weir_buffer_of(self->data, sizeof self->data)));
         if (r.error)
             break;
@@ -71,14 +71,14 @@ static weir_task *session_resume(weir_task *task)
         r.count = 0;
         if (self->rounds++ < 2) {
             WEIR_AWAIT(task, r,
-                       weir_write_some_v(task, &self->socket.stream,
+                       weir_write_some_v(task, &self->socket.stream.out,
                                          halves(self, self->outcome.count), 2));
             if (r.error)
                 break;
         }
         WEIR_AWAIT(
             task, r,
-            weir_write(task, &self->socket.stream,
+            weir_write(task, &self->socket.stream.out,
                        weir_const_buffer_of(self->data + r.count, self->outcome.count - r.count)));
         if (r.error)
             break;
@@ -166,7 +166,7 @@ static weir_task *writer_resume(weir_task *task)
 
     WEIR_BEGIN(task);
     WEIR_AWAIT(task, r,
-               weir_write(task, &self->client->socket.stream,
+               weir_write(task, &self->client->socket.stream.out,
                           weir_const_buffer_of(self->client->sent + SMALL, BULK - SMALL)));
     self->error = r.error;
     /* So that the reader ends, however this did. */
@@ -209,13 +209,13 @@ static weir_task *client_small_resume(weir_task *task)
     WEIR_BEGIN(task);
     for (self->sent = 0; self->sent < SMALL; self->sent += SMALL / 4) {
         WEIR_AWAIT(task, r,
-                   weir_write(task, &self->client->socket.stream,
+                   weir_write(task, &self->client->socket.stream.out,
                               weir_const_buffer_of(self->client->sent + self->sent, SMALL / 4)));
         if (r.error)
             break;
         WEIR_AWAIT(task, r, weir_sleep_for(task, BREATH_NS)); /* The server reads it meanwhile. */
         WEIR_AWAIT(task, r,
-                   weir_read(task, &self->client->socket.stream,
+                   weir_read(task, &self->client->socket.stream.in,
                              weir_buffer_of(self->client->data, SMALL / 4)));
         check_bytes(self->client, r.count);
         if (r.error)
@@ -267,7 +267,7 @@ static weir_task *client_resume(weir_task *task)
     }
     start_writer(self);
     do {
-        WEIR_AWAIT(task, r, weir_read_some_v(task, &self->socket.stream, scattered(self), 2));
+        WEIR_AWAIT(task, r, weir_read_some_v(task, &self->socket.stream.in, scattered(self), 2));
         check_bytes(self, r.count);
     } while (!r.error);
     note(self, r.error == WEIR_EOF && self->got == BULK ? 0 : r.error);

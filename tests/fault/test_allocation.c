@@ -34,13 +34,13 @@ static weir_task *server_resume(weir_task *task)
     while (self->left > 0) {
         WEIR_AWAIT(
             task, r,
-            weir_read_some(task, &self->socket->stream, weir_buffer_of(self->data, MESSAGE)));
+            weir_read_some(task, &self->socket->stream.in, weir_buffer_of(self->data, MESSAGE)));
         CHECK_EQ(r.error, 0);
         self->count = r.count;
         self->left -= self->count;
-        WEIR_AWAIT(
-            task, r,
-            weir_write(task, &self->socket->stream, weir_const_buffer_of(self->data, self->count)));
+        WEIR_AWAIT(task, r,
+                   weir_write(task, &self->socket->stream.out,
+                              weir_const_buffer_of(self->data, self->count)));
         CHECK_EQ(r.count, self->count);
     }
     WEIR_RETURN(task, weir_result_of(0, 0));
@@ -61,7 +61,7 @@ static weir_task *reader_resume(weir_task *task)
 
     WEIR_BEGIN(task);
     WEIR_AWAIT(task, r,
-               weir_read(task, &self->socket->stream, weir_buffer_of(self->data, MESSAGE)));
+               weir_read(task, &self->socket->stream.in, weir_buffer_of(self->data, MESSAGE)));
     WEIR_RETURN(task, r);
     WEIR_END(task);
 }
@@ -110,7 +110,7 @@ static weir_task *client_resume(weir_task *task)
         weir_shield_begin(task);
         WEIR_AWAIT(
             task, r,
-            weir_write(task, &self->socket->stream, weir_const_buffer_of(self->data, MESSAGE)));
+            weir_write(task, &self->socket->stream.out, weir_const_buffer_of(self->data, MESSAGE)));
         weir_shield_end(task);
         CHECK_EQ(r.count, MESSAGE);
         WEIR_AWAIT(task, r, weir_call(task, reader_of(self)));

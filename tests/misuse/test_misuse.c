@@ -8,6 +8,7 @@
  */
 #include <weir/frame.h>
 #include <weir/list.h>
+#include <weir/loop.h>
 #include <weir/run.h>
 #include <weir/scope.h>
 #include <weir/stop.h>

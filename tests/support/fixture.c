@@ -181,9 +181,14 @@ void op_stop(struct op *op)
     weir_root_stop(&op->job.root, WEIR_STOP_REQUESTED);
 }
 
-static weir_stream *stream_of(const struct op *op)
+static weir_read_stream *in_of(const struct op *op)
 {
-    return &((weir_tcp_socket *)op->object)->stream;
+    return &((weir_tcp_socket *)op->object)->stream.in;
+}
+
+static weir_write_stream *out_of(const struct op *op)
+{
+    return &((weir_tcp_socket *)op->object)->stream.out;
 }
 
 static void start_transfer(struct fixture *fixture, struct op *op, op_start_fn *start,
@@ -197,7 +202,7 @@ static void start_transfer(struct fixture *fixture, struct op *op, op_start_fn *
 
 static weir_task *start_read_some(weir_task *task, struct op *op)
 {
-    return weir_read_some(task, stream_of(op), weir_buffer_of(op->target, op->size));
+    return weir_read_some(task, in_of(op), weir_buffer_of(op->target, op->size));
 }
 
 void op_read_some(struct fixture *fixture, struct op *op, weir_tcp_socket *socket, void *data,
@@ -208,7 +213,7 @@ void op_read_some(struct fixture *fixture, struct op *op, weir_tcp_socket *socke
 
 static weir_task *start_read(weir_task *task, struct op *op)
 {
-    return weir_read(task, stream_of(op), weir_buffer_of(op->target, op->size));
+    return weir_read(task, in_of(op), weir_buffer_of(op->target, op->size));
 }
 
 void op_read(struct fixture *fixture, struct op *op, weir_tcp_socket *socket, void *data,
@@ -219,7 +224,7 @@ void op_read(struct fixture *fixture, struct op *op, weir_tcp_socket *socket, vo
 
 static weir_task *start_write_some(weir_task *task, struct op *op)
 {
-    return weir_write_some(task, stream_of(op), weir_const_buffer_of(op->target, op->size));
+    return weir_write_some(task, out_of(op), weir_const_buffer_of(op->target, op->size));
 }
 
 void op_write_some(struct fixture *fixture, struct op *op, weir_tcp_socket *socket,
@@ -230,7 +235,7 @@ void op_write_some(struct fixture *fixture, struct op *op, weir_tcp_socket *sock
 
 static weir_task *start_write(weir_task *task, struct op *op)
 {
-    return weir_write(task, stream_of(op), weir_const_buffer_of(op->target, op->size));
+    return weir_write(task, out_of(op), weir_const_buffer_of(op->target, op->size));
 }
 
 void op_write(struct fixture *fixture, struct op *op, weir_tcp_socket *socket, const void *data,
@@ -241,7 +246,7 @@ void op_write(struct fixture *fixture, struct op *op, weir_tcp_socket *socket, c
 
 static weir_task *start_read_some_v(weir_task *task, struct op *op)
 {
-    return weir_read_some_v(task, stream_of(op), op->target, op->size);
+    return weir_read_some_v(task, in_of(op), op->target, op->size);
 }
 
 void op_read_some_v(struct fixture *fixture, struct op *op, weir_tcp_socket *socket,
@@ -252,7 +257,7 @@ void op_read_some_v(struct fixture *fixture, struct op *op, weir_tcp_socket *soc
 
 static weir_task *start_write_some_v(weir_task *task, struct op *op)
 {
-    return weir_write_some_v(task, stream_of(op), op->target, op->size);
+    return weir_write_some_v(task, out_of(op), op->target, op->size);
 }
 
 void op_write_some_v(struct fixture *fixture, struct op *op, weir_tcp_socket *socket,

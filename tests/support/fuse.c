@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -42,6 +43,7 @@ static const char *const names[] = {
     [FUSE_LISTEN] = "listen",
     [FUSE_MEMORY] = "malloc",
     [FUSE_POLL] = "poll",
+    [FUSE_PTHREAD_CREATE] = "pthread_create",
     [FUSE_RECV] = "recv",
     [FUSE_RECVMSG] = "recvmsg",
     [FUSE_SEND] = "send",
@@ -172,6 +174,20 @@ WRAP(void *, aligned_alloc, FUSE_MEMORY, NULL, (size_t alignment, size_t size), 
 WRAP(void *, calloc, FUSE_MEMORY, NULL, (size_t count, size_t size), (count, size))
 WRAP(void *, malloc, FUSE_MEMORY, NULL, (size_t size), (size))
 WRAP(void *, realloc, FUSE_MEMORY, NULL, (void *memory, size_t size), (memory, size))
+
+/* It returns its error. */
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument)
+{
+    int error = fuse_burn(FUSE_PTHREAD_CREATE);
+
+    return error ? error : __real_pthread_create(thread, attributes, function, argument);
+}
 
 int __real_close(int descriptor);
 int __wrap_close(int descriptor);

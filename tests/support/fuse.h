@@ -37,6 +37,7 @@ enum fuse_call {
     FUSE_LISTEN,
     FUSE_MEMORY, /* malloc, calloc, realloc and aligned_alloc. */
     FUSE_POLL,
+    FUSE_PTHREAD_CREATE,
     FUSE_RECV,
     FUSE_RECVMSG,
     FUSE_SEND,

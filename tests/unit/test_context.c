@@ -42,7 +42,7 @@ WEIR_TEST(context, services_are_shut_down_in_reverse_order)
     struct noting_service services[3];
     weir_context context;
 
-    weir_context_init(&context, NULL, 0, NULL);
+    weir_context_init(&context, NULL, 0);
     add_three(&context, services);
     weir_context_fini(&context);
 
@@ -68,7 +68,7 @@ WEIR_TEST(context, a_service_is_found_by_its_key)
     struct noting_service services[3];
     weir_context context;
 
-    weir_context_init(&context, NULL, 0, NULL);
+    weir_context_init(&context, NULL, 0);
     add_three(&context, services);
 
     for (int i = 0; i < 3; i++)
@@ -80,7 +80,7 @@ WEIR_TEST(context, a_service_that_was_not_added_is_not_found)
 {
     weir_context context;
 
-    weir_context_init(&context, NULL, 0, NULL);
+    weir_context_init(&context, NULL, 0);
 
     CHECK(weir_context_find_service(&context, &keys[0]) == NULL);
     weir_context_fini(&context);
@@ -107,7 +107,7 @@ WEIR_TEST(context, a_service_may_give_frames_back_in_its_shutdown)
     struct holding_service service = {.service.ops = &key};
     weir_context context;
 
-    weir_context_init(&context, NULL, 0, NULL);
+    weir_context_init(&context, NULL, 0);
     service.frames = &context.frames;
     service.frame = weir_frame_allocate(&context.frames, 1);
     weir_context_add_service(&context, &service.service);
@@ -120,7 +120,7 @@ WEIR_ABORT_TEST(context, a_key_is_added_once)
     struct noting_service services[2] = {{.service.ops = &keys[0]}, {.service.ops = &keys[0]}};
     weir_context context;
 
-    weir_context_init(&context, NULL, 0, NULL);
+    weir_context_init(&context, NULL, 0);
     weir_context_add_service(&context, &services[0].service);
     weir_context_add_service(&context, &services[1].service);
 }

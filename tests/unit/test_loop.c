@@ -623,7 +623,7 @@ static void set_alarm_as_keeper(struct keeper *self)
 
     alarm->keeper = self;
     alarm->deadline_ns = weir_now_ns() + 2000000;
-    weir_wheel_arm(&loop->wheel, &alarm->node, alarm->deadline_ns, alarm_fired);
+    weir_wheel_arm(&loop->clock.wheel, &alarm->node, alarm->deadline_ns, alarm_fired);
 }
 
 WEIR_TEST(loop, it_sleeps_until_the_next_timer_and_never_fires_it_early)

@@ -137,9 +137,9 @@ static int take_step(weir_task *task, struct script *script, size_t room, struct
     return 0;
 }
 
-static weir_task *script_read_some(weir_task *task, weir_stream *stream, weir_buffer buffer)
+static weir_task *script_read_some(weir_task *task, weir_read_stream *in, weir_buffer buffer)
 {
-    struct script *script = WEIR_CONTAINER_OF(stream, struct script, stream);
+    struct script *script = WEIR_CONTAINER_OF(in, struct script, stream.in);
     struct step step;
     int error = take_step(task, script, buffer.size, &step);
 
@@ -149,9 +149,10 @@ static weir_task *script_read_some(weir_task *task, weir_stream *stream, weir_bu
     return finish_step(task, script, step.how);
 }
 
-static weir_task *script_write_some(weir_task *task, weir_stream *stream, weir_const_buffer buffer)
+static weir_task *script_write_some(weir_task *task, weir_write_stream *out,
+                                    weir_const_buffer buffer)
 {
-    struct script *script = WEIR_CONTAINER_OF(stream, struct script, stream);
+    struct script *script = WEIR_CONTAINER_OF(out, struct script, stream.out);
     struct step step;
     int error = take_step(task, script, buffer.size, &step);
 
@@ -161,20 +162,25 @@ static weir_task *script_write_some(weir_task *task, weir_stream *stream, weir_c
     return finish_step(task, script, step.how);
 }
 
-static const struct weir_stream_ops script_ops = {
+static const struct weir_read_stream_ops script_in_ops = {
     .name = "script",
     .read_some = script_read_some,
     .read_some_v = weir_stream_read_first,
+    .read = weir_stream_read_composed,
+};
+
+static const struct weir_write_stream_ops script_out_ops = {
+    .name = "script",
     .write_some = script_write_some,
     .write_some_v = weir_stream_write_first,
-    .read = weir_stream_read_composed,
     .write = weir_stream_write_composed,
+    .finish = weir_stream_finish_nothing,
 };
 
 static void script_init(struct script *script)
 {
     memset(script, 0, sizeof *script);
-    weir_stream_init(&script->stream, &script_ops);
+    weir_stream_init(&script->stream, &script_in_ops, &script_out_ops);
 }
 
 static void script_add(struct script *script, size_t size, int error, enum how how)
@@ -222,22 +228,24 @@ static weir_task *mover_resume(weir_task *task)
 
 static weir_task *start_read(weir_task *task, struct mover *mover)
 {
-    return weir_read(task, &mover->script->stream, weir_buffer_of(mover->data, mover->size));
+    return weir_read(task, &mover->script->stream.in, weir_buffer_of(mover->data, mover->size));
 }
 
 static weir_task *start_write(weir_task *task, struct mover *mover)
 {
-    return weir_write(task, &mover->script->stream, weir_const_buffer_of(mover->data, mover->size));
+    return weir_write(task, &mover->script->stream.out,
+                      weir_const_buffer_of(mover->data, mover->size));
 }
 
 static weir_task *start_read_some(weir_task *task, struct mover *mover)
 {
-    return weir_read_some(task, &mover->script->stream, weir_buffer_of(mover->data, mover->size));
+    return weir_read_some(task, &mover->script->stream.in,
+                          weir_buffer_of(mover->data, mover->size));
 }
 
 static weir_task *start_write_some(weir_task *task, struct mover *mover)
 {
-    return weir_write_some(task, &mover->script->stream,
+    return weir_write_some(task, &mover->script->stream.out,
                            weir_const_buffer_of(mover->data, mover->size));
 }
 
@@ -566,14 +574,14 @@ static weir_task *start_read_empty_v(weir_task *task, struct mover *mover)
 {
     static const weir_buffer buffers[2];
 
-    return weir_read_some_v(task, &mover->script->stream, buffers, mover->size);
+    return weir_read_some_v(task, &mover->script->stream.in, buffers, mover->size);
 }
 
 static weir_task *start_write_empty_v(weir_task *task, struct mover *mover)
 {
     static const weir_const_buffer buffers[2];
 
-    return weir_write_some_v(task, &mover->script->stream, buffers, mover->size);
+    return weir_write_some_v(task, &mover->script->stream.out, buffers, mover->size);
 }
 
 static void check_is_empty(mover_start_fn *start, size_t size)
@@ -616,7 +624,7 @@ static weir_task *start_read_v(weir_task *task, struct mover *mover)
 
     buffers[mover->size] = weir_buffer_of(mover->data, 3);
     buffers[mover->size + 1] = weir_buffer_of(mover->data + 3, 3);
-    return weir_read_some_v(task, &mover->script->stream, buffers, mover->size + 2);
+    return weir_read_some_v(task, &mover->script->stream.in, buffers, mover->size + 2);
 }
 
 static weir_task *start_write_v(weir_task *task, struct mover *mover)
@@ -625,7 +633,7 @@ static weir_task *start_write_v(weir_task *task, struct mover *mover)
 
     buffers[mover->size] = weir_const_buffer_of(mover->data, 3);
     buffers[mover->size + 1] = weir_const_buffer_of(mover->data + 3, 3);
-    return weir_write_some_v(task, &mover->script->stream, buffers, mover->size + 2);
+    return weir_write_some_v(task, &mover->script->stream.out, buffers, mover->size + 2);
 }
 
 WEIR_TEST(stream, empty_buffers_in_front_of_a_sequence_are_passed_over)
@@ -739,35 +747,29 @@ static weir_task *post_part(weir_task *task, struct script *script)
     return NULL;
 }
 
-static weir_task *post_read(weir_task *task, weir_stream *stream, weir_buffer buffer)
+static weir_task *post_read(weir_task *task, weir_read_stream *in, weir_buffer buffer)
 {
     (void)buffer;
-    return post_part(task, WEIR_CONTAINER_OF(stream, struct script, stream));
+    return post_part(task, WEIR_CONTAINER_OF(in, struct script, stream.in));
 }
 
-static weir_task *post_write(weir_task *task, weir_stream *stream, weir_const_buffer buffer)
+static weir_task *post_write(weir_task *task, weir_write_stream *out, weir_const_buffer buffer)
 {
     (void)buffer;
-    return post_part(task, WEIR_CONTAINER_OF(stream, struct script, stream));
+    return post_part(task, WEIR_CONTAINER_OF(out, struct script, stream.out));
 }
-
-static const struct weir_stream_ops posting_ops = {
-    .name = "posting",
-    .read_some = post_read,
-    .read_some_v = weir_stream_read_first,
-    .write_some = post_write,
-    .write_some_v = weir_stream_write_first,
-    .read = weir_stream_read_composed,
-    .write = weir_stream_write_composed,
-};
 
 static weir_result run_both(mover_start_fn *first, mover_start_fn *second)
 {
+    struct weir_read_stream_ops in_ops = script_in_ops;
+    struct weir_write_stream_ops out_ops = script_out_ops;
     static struct both both;
     struct script script;
 
     script_init(&script);
-    script.stream.ops = &posting_ops;
+    in_ops.read_some = post_read;
+    out_ops.write_some = post_write;
+    weir_stream_init(&script.stream, &in_ops, &out_ops);
     weir_task_init(&both.task, both_resume);
     mover_init(&both.movers[0], &script, first, 5);
     mover_init(&both.movers[1], &script, second, 3);

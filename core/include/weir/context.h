@@ -14,6 +14,8 @@
  * Source: core/exec/context.c. Tests: tests/unit/test_context.c.
  */
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include <weir/frame.h>
@@ -43,21 +45,37 @@ struct weir_service {
 typedef struct weir_context {
     weir_list services; /* weir_service.link, in order of registration. */
     weir_list roots;    /* weir_root.link: the trees that live. */
-    weir_list scopes;   /* weir_scope.link: those of the trees that have children. */
     size_t root_count;
+    size_t work_count;           /* weir_work that has begun: __atomic. */
     weir_frame_allocator frames; /* Of the trees that live here. */
-    struct weir_loop *loop;      /* The context's loop, or NULL. */
+    struct weir_loop *loop;      /* The context's loop; NULL: its trees await no I/O. */
+    struct weir_clock *clock;    /* NULL: its trees have no deadlines and no sleeps. */
+    bool is_shared;              /* Several threads run its trees. */
+    uint32_t lock;               /* Then: of roots and root_count. __atomic. */
 } weir_context;
 
 /**
- * Prepare a context. A loop does it for its own.
+ * Prepare a context that one thread runs. A loop or a manual executor does it for its own, and sets
+ * loop and clock.
  *
  * @source                     where frames come from; NULL: the heap
  * @frames_retained_bytes_max  bound of the memory held back for frames
- * @loop                       the context's loop, or NULL: its trees await no I/O
  */
 WEIR_PUBLIC void weir_context_init(weir_context *context, weir_memory *source,
-                                   size_t frames_retained_bytes_max, struct weir_loop *loop);
+                                   size_t frames_retained_bytes_max);
+
+/**
+ * Prepare a context whose trees several threads run. Its frames are not recycled.
+ *
+ * @source  where frames come from, from any thread; NULL: the heap
+ */
+WEIR_PUBLIC void weir_context_init_shared(weir_context *context, weir_memory *source);
+
+/** What a context holds back for frames by default: nothing where a sanitizer should see each freed. */
+WEIR_PUBLIC size_t weir_context_frames_bound(void);
+
+/** Whether a tree lives on the context or work keeps it. */
+WEIR_PUBLIC bool weir_context_is_busy(weir_context *context);
 
 /** Shut the services down, last registered first. Asserts that no tree lives. */
 WEIR_PUBLIC void weir_context_fini(weir_context *context);
@@ -69,8 +87,28 @@ WEIR_PUBLIC void weir_context_add_service(weir_context *context, weir_service *s
 WEIR_PUBLIC weir_service *weir_context_find_service(weir_context *context,
                                                     const struct weir_service_ops *key);
 
-/** Print every tree of the context. Returns how many tasks were printed. */
+/**
+ * Print every tree of the context. Returns how many tasks were printed. On the context's thread;
+ * asserts that it has one: the trees of a pool run while one looks.
+ */
 WEIR_PUBLIC size_t weir_context_dump(weir_context *context, FILE *stream);
+
+/** Something outside of weir that will launch a tree: keeps a context running. Fields are private. */
+typedef struct weir_work {
+    weir_task courier; /* Brings the end to the executor. */
+    struct weir_executor *executor;
+} weir_work;
+
+/**
+ * From here to weir_work_end the context of the executor counts as busy: weir_loop_run and the end
+ * of a pool wait. In place until weir_work_end has arrived, which is when the context ends.
+ *
+ * Thread     any that knows that the context lives
+ */
+WEIR_PUBLIC void weir_work_begin(weir_work *work, struct weir_executor *executor);
+
+/** The work is done. Any thread; once. */
+WEIR_PUBLIC void weir_work_end(weir_work *work);
 
 WEIR_C_END
 

@@ -12,7 +12,7 @@
  * after it: a shield holds the outer ones back and lets the inner ones pass. A task disarms its deadlines before it returns, on every
  * way out; a clean-up at the end of the coroutine is the place for it.
  *
- * Source: core/io/deadline.c. Tests: tests/contract/test_deadline.c.
+ * Source: core/time/deadline.c. Tests: tests/contract/test_deadline.c, tests/stage_one/test_time.c.
  */
 
 #include <weir/stop.h>
@@ -38,7 +38,7 @@ static inline void weir_deadline_init(weir_deadline *deadline)
     deadline->armed = false;
 }
 
-/** Arm: at at_ns on the clock of weir_now_ns() what the task awaits times out. */
+/** Arm: at at_ns on the clock of weir_task_now_ns() what the task awaits times out. */
 WEIR_PUBLIC void weir_deadline_arm_at(weir_task *task, weir_deadline *deadline, int64_t at_ns);
 
 /** Arm: after duration_ns from now. */

@@ -5,10 +5,14 @@
 /*
  * Executors: what runs tasks.
  *
- * An executor is a pointer to a const table: a loop, later a strand or a pool. It is serial as far
+ * An executor begins with a pointer to a const table: a loop, a strand, a pool. It is serial as far
  * as one tree of tasks can tell. Posting never allocates: the queue link is in the task's header.
  *
- * Source: core/exec/loop.c. Tests: tests/unit/test_loop.c.
+ * A weir_executor * is one pointer that refers to an executor of any kind, because the table is in
+ * the object; two are equal when they are the same executor. It owns nothing: who passes it on sees to
+ * it that the executor outlives the tasks on it. <weir/any_executor.h> has the value that owns.
+ *
+ * Source: core/loop/loop.c, core/exec/. Tests: tests/unit/test_loop.c, tests/stage_one/.
  */
 
 #include <weir/task.h>
@@ -19,8 +23,9 @@ typedef struct weir_executor weir_executor;
 struct weir_context;
 
 /**
- * Queue the task to be resumed later by the executor, never inside this call. First in, first out
- * for one caller. Any thread; for a signal handler see weir_loop_post_from_signal in core/exec. What
+ * Queue the task to be resumed later by the executor, never inside this call (an inline
+ * executor is there to break this: see <weir/inline_executor.h>). First in, first out
+ * for one caller. Any thread; for a signal handler see weir_loop_post_from_signal in core/loop. What
  * the caller wrote before is visible to the task.
  */
 typedef void weir_executor_post_fn(weir_executor *executor, weir_task *task);
@@ -37,6 +42,9 @@ typedef struct weir_context *weir_executor_context_fn(weir_executor *executor);
 /** What an executor must provide. Every slot is required. */
 struct weir_executor_ops {
     const char *name; /* "loop", "strand": for dumps. */
+    /* Never runs two of its tasks side by side. A tree launched on one that does (a pool) gets a
+     * strand of its own. */
+    bool is_serial;
     weir_executor_post_fn *post;
     weir_executor_dispatch_fn *dispatch;
     weir_executor_context_fn *context;
@@ -47,6 +55,12 @@ struct weir_executor {
     const struct weir_executor_ops *ops;
     int budget; /* Inline completions left before others get their turn. Owner's thread. */
 };
+
+/** A queue of READY tasks, by down.next. Fields are private. */
+typedef struct weir_ready {
+    weir_task *first;
+    weir_task *last; /* Meaningful when first is not NULL. */
+} weir_ready;
 
 static inline void weir_executor_post(weir_executor *executor, weir_task *task)
 {

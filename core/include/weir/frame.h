@@ -38,7 +38,8 @@ struct weir_frame_allocator {
     const void *owner;    /* Identity of the thread that runs the tree; NULL: any. */
     size_t retained_bytes; /* On the free lists. */
     size_t retained_bytes_max;
-    size_t live_count; /* Frames handed out and not yet back. */
+    size_t live_count; /* Frames handed out and not yet back; __atomic when shared. */
+    bool is_shared;    /* Trees on several threads use it: nothing is held back. */
 };
 
 /**
@@ -47,6 +48,10 @@ struct weir_frame_allocator {
  */
 WEIR_PUBLIC void weir_frame_allocator_init(weir_frame_allocator *frames, weir_memory *source,
                                            size_t retained_bytes_max);
+
+/** For trees that run on several threads: every frame comes from the source and goes back to it. */
+WEIR_PUBLIC void weir_frame_allocator_init_shared(weir_frame_allocator *frames,
+                                                  weir_memory *source);
 
 /** Give everything back to the source. Asserts that no frame is out. */
 WEIR_PUBLIC void weir_frame_allocator_fini(weir_frame_allocator *frames);

@@ -93,6 +93,18 @@ static inline weir_list_node *weir_list_pop(weir_list *list)
     return node;
 }
 
+/** Move all nodes of a list, in order, to an empty one. */
+static inline void weir_list_take(weir_list *to, weir_list *from)
+{
+    weir_list_init(to);
+    if (weir_list_is_empty(from))
+        return;
+    to->head = from->head;
+    to->head.next->prev = &to->head;
+    to->head.prev->next = &to->head;
+    weir_list_init(from);
+}
+
 WEIR_C_END
 
 #endif

@@ -15,7 +15,7 @@
  * Loops are not shared: use one per thread, each with its own SO_REUSEPORT listener. After fork()
  * the child may only exec.
  *
- * Source: core/exec/loop.c. Tests: tests/unit/test_loop.c, tests/contract/test_loop.c.
+ * Source: core/loop/loop.c. Tests: tests/unit/test_loop.c, tests/contract/test_loop.c.
  */
 
 #include <stdint.h>
@@ -35,7 +35,7 @@ typedef struct weir_loop_options {
     unsigned queue_depth; /* Submissions the backend may hold before a flush; 0: 1,024. */
     int budget; /* How many tasks an iteration resumes, and how many operations may complete
                              without waiting; 0: 256. */
-    int64_t spin_ns_max;       /* Bound of the spin before sleeping; 0: 50,000; negative: never. */
+    int64_t spin_ns_max; /* Bound of the spin before sleeping; 0: 50,000; negative: never. */
     weir_memory *frames; /* Memory for child frames; NULL: the heap. */
     size_t frames_retained_bytes_max; /* Held back for reuse; 0: 4 MiB. */
 } weir_loop_options;
@@ -72,6 +72,12 @@ WEIR_PUBLIC void weir_loop_free(weir_loop *loop);
 
 /** Run until no tree lives on the loop. */
 WEIR_PUBLIC void weir_loop_run(weir_loop *loop);
+
+/**
+ * Run a task on the loop, from the loop's own thread, and return when it is done. Other trees of the
+ * loop run meanwhile. Returns what the task returned.
+ */
+WEIR_PUBLIC weir_result weir_run(weir_loop *loop, weir_task *main);
 
 /** The executor that runs tasks on the loop. */
 WEIR_PUBLIC weir_executor *weir_loop_executor(weir_loop *loop);

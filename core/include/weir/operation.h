@@ -6,7 +6,7 @@
  * Operations and handles: what an I/O object and a backend share.
  *
  * These structs are visible because objects embed them; only core/io and the backends use them. The
- * contract between the two is core/exec/backend.h.
+ * contract between the two is core/loop/backend.h.
  */
 
 #include <weir/list.h>

@@ -3,7 +3,8 @@
 #define WEIR_RUN_H
 
 /*
- * Launching trees of tasks: run (blocks), run_async (submits), run_on (the bridge between trees).
+ * Launching trees of tasks: run_async (submits), run_on (the bridge between trees). What blocks until a
+ * tree has ended belongs to what runs it: weir_run in <weir/loop.h>, weir_manual_run, weir_thread_pool_run.
  *
  * A root is the top of a tree: it gives the tree its environment, can be stopped from any thread,
  * and is what a context counts and dumps.
@@ -13,8 +14,8 @@
 
 #include <weir/context.h>
 #include <weir/executor.h>
-#include <weir/loop.h>
 #include <weir/stop.h>
+#include <weir/strand.h>
 
 WEIR_C_BEGIN
 
@@ -29,10 +30,12 @@ struct weir_root {
     weir_environment environment; /* What the tree inherits. */
     weir_stop_source stop;        /* weir_root_stop. */
     weir_list_node link;          /* weir_context.roots. */
+    weir_list scopes;             /* weir_scope.link: the tree's that have children. */
     weir_task *main;              /* The user's task. */
     weir_result outcome;          /* What main returned. */
     weir_root_done_fn *done;
-    void *user; /* The caller's; weir never looks at it. */
+    void *user;         /* The caller's; weir never looks at it. */
+    weir_strand strand; /* Of a tree on an executor that is not serial. */
 };
 
 /**
@@ -51,12 +54,6 @@ WEIR_PUBLIC void weir_run_async(weir_executor *executor, weir_root *root, weir_t
 /** Stop a tree. Any thread, until done is called; see weir_stop_source_request. */
 WEIR_PUBLIC void weir_root_stop(weir_root *root, unsigned bits);
 
-/**
- * Run a task on the loop, from the loop's own thread, and return when it is done. Other trees of the
- * loop run meanwhile. Returns what the task returned.
- */
-WEIR_PUBLIC weir_result weir_run(weir_loop *loop, weir_task *main);
-
 /** The bridge from a task to a tree of its own on another executor. Fields are private. */
 typedef struct weir_bridge {
     weir_root root;      /* The tree over there; its task carries the result home. */
@@ -71,7 +68,8 @@ typedef struct weir_bridge {
  * Completes  when the tree has ended and its result is back on this task's executor
  * Result     what the task returned
  * Borrows    bridge and child until then
- * Cancel     a stop is sent to the other executor and walks down the child there; the child's result
+ * Cancel     a stop that is in force is inherited by the child, which runs and whose awaits see it;
+ *            a later one is sent to the other executor and walks down the child there; the child's result
  *            is what is reported. A stop that comes too late does nothing.
  *
  * @child  embedded, initialised and not started; its frame is read here again when it is done

@@ -125,7 +125,8 @@ struct weir_environment {
     struct weir_executor *executor;
     struct weir_frame_allocator *frames;
     struct weir_loop *loop;   /* Whose I/O objects the tree may await; NULL: none. */
-    struct weir_list *scopes; /* weir_scope.link: those that have children, for dumps. */
+    struct weir_list *scopes; /* weir_scope.link: the tree's that have children, for dumps. */
+    struct weir_clock *clock; /* What its deadlines and sleeps stand on; NULL: it has none. */
 };
 
 /**

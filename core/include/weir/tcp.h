@@ -11,7 +11,7 @@
  *
  *      weir_tcp_socket_init --> CLOSED --connect, accept--> OPEN --weir_tcp_close--> CLOSED
  *
- * Source: core/io/tcp_socket.c, tcp_stream.c, tcp_acceptor.c. Tests: tests/contract/test_tcp.c,
+ * Source: core/io/tcp_socket.c, tcp_stream.c, tcp_acceptor.c. Tests: tests/contract/test_tcp*.c,
  * tests/contract/test_acceptor.c.
  */
 
@@ -33,10 +33,13 @@ typedef struct weir_tcp_socket {
     weir_task *closer;     /* Suspended in weir_tcp_close, or NULL. */
     weir_wait closing;     /* The closer's record. */
     weir_operation close_operation;
-    weir_message messages[2]; /* By direction: of a vectored operation; the address of a connect. */
-    uint8_t state;            /* enum tcp_state in core/io/tcp.h. */
-    bool releasing;           /* close_operation is in flight. */
-    bool resets;              /* WEIR_TCP_LINGER_SECONDS is 0: closing resets. */
+    union {
+        weir_message messages[2]; /* By direction: of a vectored operation; a connect's address. */
+        weir_task turn;           /* Of a close for which nothing is in flight any more. */
+    } spare;
+    uint8_t state;  /* enum tcp_state in core/io/tcp.h. */
+    bool releasing; /* close_operation is in flight. */
+    bool resets;    /* WEIR_TCP_LINGER_SECONDS is 0: closing resets. */
 } weir_tcp_socket;
 
 /** Prepare a closed socket. */
@@ -83,7 +86,10 @@ WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_tcp_close(weir_task *task, weir_tcp_so
 WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_tcp_wait(weir_task *task, weir_tcp_socket *socket,
                                                    enum weir_direction direction);
 
-/** Cancel the read, write or connect in flight: it completes with WEIR_CANCELLED or its bytes. */
+/**
+ * Cancel the read, write or connect in flight: it completes with WEIR_CANCELLED or its bytes, and what
+ * is composed of several (weir_read_until) with WEIR_CANCELLED beside them.
+ */
 WEIR_PUBLIC void weir_tcp_cancel(weir_tcp_socket *socket);
 
 /** End a direction; does not wait. Returns 0 or a negative errno: -ENOTCONN, WEIR_CLOSED. */

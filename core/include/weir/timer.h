@@ -18,6 +18,7 @@
 
 #include <weir/list.h>
 #include <weir/loop.h>
+#include <weir/sleep.h>
 #include <weir/task.h>
 #include <weir/wheel.h>
 
@@ -60,12 +61,6 @@ WEIR_PUBLIC size_t weir_timer_cancel(weir_timer *timer);
  * Overlap    any number of waits; they complete in the order they began
  */
 WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_timer_wait(weir_task *task, weir_timer *timer);
-
-/** Suspend until at_ns, without a timer of one's own. Completes and is cancelled like a wait. */
-WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_sleep_until(weir_task *task, int64_t at_ns);
-
-/** Suspend for duration_ns. */
-WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_sleep_for(weir_task *task, int64_t duration_ns);
 
 WEIR_C_END
 

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run.h"
+#include <weir/run.h>
+
 #include "sys.h"
 
 static _Thread_local weir_loop *current_loop;
@@ -21,48 +22,6 @@ static _Thread_local weir_loop *current_loop;
 weir_loop *weir_loop_current(void)
 {
     return current_loop;
-}
-
-/* The inbox. */
-
-static void inbox_push(weir_loop *loop, weir_task *task)
-{
-    weir_task *top = __atomic_load_n(&loop->inbox, __ATOMIC_RELAXED);
-
-    task->state = WEIR_TASK_READY;
-    do {
-        task->down.next = top;
-    } while (!__atomic_compare_exchange_n(&loop->inbox, &top, task, true, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED));
-}
-
-static bool inbox_is_empty(const weir_loop *loop)
-{
-    return __atomic_load_n(&loop->inbox, __ATOMIC_SEQ_CST) == NULL;
-}
-
-/* Move what was posted to the ready queue, oldest first. */
-static void inbox_drain(weir_loop *loop)
-{
-    weir_task *task;
-    weir_task *oldest = NULL;
-
-    if (__atomic_load_n(&loop->inbox, __ATOMIC_RELAXED) == NULL)
-        return;
-    task = __atomic_exchange_n(&loop->inbox, NULL, __ATOMIC_ACQUIRE);
-    while (task) {
-        weir_task *next = task->down.next;
-
-        task->down.next = oldest;
-        oldest = task;
-        task = next;
-    }
-    while (oldest) {
-        weir_task *next = oldest->down.next;
-
-        weir_loop_push_ready(loop, oldest);
-        oldest = next;
-    }
 }
 
 /* sender: the backend of the calling thread, or NULL. */
@@ -77,7 +36,7 @@ static void wake_if_sleeping(weir_loop *loop, weir_backend *sender)
 static void post_from_outside(weir_loop *loop, weir_task *task, weir_backend *sender)
 {
     __atomic_add_fetch(&loop->posting, 1, __ATOMIC_RELAXED);
-    inbox_push(loop, task);
+    (void)weir_inbox_push(&loop->inbox, task);
     wake_if_sleeping(loop, sender);
     __atomic_sub_fetch(&loop->posting, 1, __ATOMIC_RELEASE);
 }
@@ -126,6 +85,7 @@ static weir_context *loop_context(weir_executor *executor)
 
 static const struct weir_executor_ops loop_executor_ops = {
     .name = "loop",
+    .is_serial = true,
     .post = loop_post,
     .dispatch = loop_dispatch,
     .context = loop_context,
@@ -133,46 +93,18 @@ static const struct weir_executor_ops loop_executor_ops = {
 
 /* Running. */
 
-/* What one task may complete at once before the others get their turn. */
-enum { SLICE = 32 };
-
-static void run_task(weir_task *task)
-{
-    task->state = WEIR_TASK_RUNNING;
-    do {
-        weir_sys_scribble_stack();
-        task = task->resume(task);
-    } while (task);
-}
-
-/* Resumptions and inline completions are budgeted apart; when either is spent the kernel is looked at
- * again. Inline completions are dealt out in slices, so that however many tasks never suspend, each
- * waits for a slice of every other only. */
 static void run_ready(weir_loop *loop)
 {
-    int slice = loop->budget < SLICE ? loop->budget : SLICE;
-    int resumptions = loop->budget;
-    int completions = loop->budget;
+    int resumptions = weir_ready_run(&loop->ready, &loop->executor, loop->budget);
 
-    loop->executor.budget = slice;
-    while (loop->ready_first && resumptions > 0 && completions > 0) {
-        weir_task *task = loop->ready_first;
-
-        loop->ready_first = task->down.next;
-        run_task(task);
-        resumptions--;
-        if (loop->executor.budget < slice) {
-            completions -= slice - loop->executor.budget;
-            loop->executor.budget = slice;
-        }
-    }
-    loop->statistics.resumptions += (uint64_t)(loop->budget - resumptions);
+    loop->statistics.resumptions += (uint64_t)resumptions;
 }
 
 /* When the next timer is due. */
 static int64_t next_deadline_ns(const weir_loop *loop)
 {
-    return weir_wheel_is_empty(&loop->wheel) ? WEIR_WAIT_FOREVER : weir_wheel_next_ns(&loop->wheel);
+    return weir_wheel_is_empty(&loop->clock.wheel) ? WEIR_WAIT_FOREVER
+                                                   : weir_wheel_next_ns(&loop->clock.wheel);
 }
 
 static void poll_backend(weir_loop *loop)
@@ -191,7 +123,7 @@ static bool spin(weir_loop *loop, int64_t now_ns, int64_t deadline_ns)
         end_ns = deadline_ns;
     while (now_ns < end_ns) {
         for (i = 0; i < 8; i++) {
-            if (loop->backend->ops->peek(loop->backend) || !inbox_is_empty(loop))
+            if (loop->backend->ops->peek(loop->backend) || !weir_inbox_is_empty(&loop->inbox))
                 return true;
             weir_sys_relax();
         }
@@ -208,7 +140,7 @@ static bool spun(weir_loop *loop, int64_t deadline_ns)
     if (weir_spin_budget_ns(&loop->spin) == 0)
         return false;
     poll_backend(loop);
-    if (loop->ready_first)
+    if (loop->ready.first)
         return true;
 
     found = spin(loop, weir_sys_now_ns(), deadline_ns);
@@ -229,14 +161,14 @@ static void sleep_until(weir_loop *loop, int64_t deadline_ns)
     int64_t start_ns = learning ? weir_sys_now_ns() : 0;
 
     __atomic_store_n(&loop->sleeping, 1, __ATOMIC_SEQ_CST);
-    if (inbox_is_empty(loop)) {
+    if (weir_inbox_is_empty(&loop->inbox)) {
         loop->statistics.sleeps++;
         loop->backend->ops->wait(loop->backend, deadline_ns);
     } else {
         poll_backend(loop);
     }
     __atomic_store_n(&loop->sleeping, 0, __ATOMIC_RELAXED);
-    if (learning && (loop->ready_first || !inbox_is_empty(loop)))
+    if (learning && (loop->ready.first || !weir_inbox_is_empty(&loop->inbox)))
         weir_spin_slept(&loop->spin, weir_sys_now_ns() - start_ns);
 }
 
@@ -251,13 +183,13 @@ static void wait_for_more(weir_loop *loop)
 static void iterate(weir_loop *loop)
 {
     loop->statistics.iterations++;
-    if (loop->ready_first)
+    if (loop->ready.first)
         poll_backend(loop);
     else
         wait_for_more(loop);
-    inbox_drain(loop);
-    if (!weir_wheel_is_empty(&loop->wheel))
-        (void)weir_wheel_advance(&loop->wheel, weir_sys_now_ns());
+    weir_inbox_drain(&loop->inbox, &loop->ready);
+    if (!weir_wheel_is_empty(&loop->clock.wheel))
+        (void)weir_wheel_advance(&loop->clock.wheel, weir_sys_now_ns());
     run_ready(loop);
 }
 
@@ -290,21 +222,40 @@ static void leave(weir_loop *loop)
 void weir_loop_run(weir_loop *loop)
 {
     enter(loop);
-    inbox_drain(loop);
-    while (loop->context.root_count > 0 || loop->ready_first) {
+    weir_inbox_drain(&loop->inbox, &loop->ready);
+    while (weir_context_is_busy(&loop->context) || loop->ready.first) {
         iterate(loop);
-        inbox_drain(loop);
+        weir_inbox_drain(&loop->inbox, &loop->ready);
     }
     leave(loop);
 }
 
-void weir_loop_run_until(weir_loop *loop, const bool *done)
+struct run_state {
+    weir_root root;
+    weir_result result;
+    bool done;
+};
+
+static void run_done(weir_root *root, weir_result result)
 {
+    struct run_state *state = root->user;
+
+    state->result = result;
+    state->done = true;
+}
+
+weir_result weir_run(weir_loop *loop, weir_task *main)
+{
+    struct run_state state;
+
+    state.done = false;
+    weir_run_async(weir_loop_executor(loop), &state.root, main, run_done, &state);
     enter(loop);
-    inbox_drain(loop);
-    while (!*done)
+    weir_inbox_drain(&loop->inbox, &loop->ready);
+    while (!state.done)
         iterate(loop);
     leave(loop);
+    return state.result;
 }
 
 /* Life. */
@@ -373,16 +324,25 @@ static size_t frames_bound(const weir_loop_options *options)
     return weir_sys_is_sanitized() ? 0 : WEIR_FRAME_RETAINED_MAX;
 }
 
+static int64_t clock_now_ns(weir_clock *clock)
+{
+    (void)clock;
+    return weir_sys_now_ns();
+}
+
 static void loop_init(weir_loop *loop, const weir_loop_options *options)
 {
     memset(loop, 0, sizeof *loop);
     loop->executor.ops = &loop_executor_ops;
     loop->budget = options->budget > 0 ? options->budget : 256;
-    loop->executor.budget = SLICE;
-    weir_wheel_init(&loop->wheel, weir_sys_now_ns());
+    loop->executor.budget = WEIR_READY_SLICE;
+    loop->clock.now_ns = clock_now_ns;
+    weir_wheel_init(&loop->clock.wheel, weir_sys_now_ns());
     weir_spin_init(&loop->spin, spin_bound_ns(options));
     weir_list_init(&loop->watchers);
-    weir_context_init(&loop->context, options->frames, frames_bound(options), loop);
+    weir_context_init(&loop->context, options->frames, frames_bound(options));
+    loop->context.loop = loop;
+    loop->context.clock = &loop->clock;
 }
 
 /* What the user chose, or NULL. */
@@ -426,14 +386,15 @@ void weir_loop_free(weir_loop *loop)
     if (!loop)
         return;
     WEIR_ASSERT(current_loop != loop, "a loop is not destroyed while it runs");
-    WEIR_ASSERT(inbox_is_empty(loop),
+    WEIR_ASSERT(weir_inbox_is_empty(&loop->inbox),
                 "a loop is not destroyed while what was posted to it has not run");
-    WEIR_ASSERT(!loop->ready_first, "a loop is not destroyed while a task is ready");
+    WEIR_ASSERT(!loop->ready.first, "a loop is not destroyed while a task is ready");
     while (__atomic_load_n(&loop->posting, __ATOMIC_ACQUIRE))
         weir_sys_yield();
     weir_context_fini(&loop->context);
     WEIR_ASSERT(loop->handle_count == 0, "every I/O object is closed before its loop ends");
-    WEIR_ASSERT(weir_wheel_is_empty(&loop->wheel), "every timer is disarmed before its loop ends");
+    WEIR_ASSERT(weir_wheel_is_empty(&loop->clock.wheel),
+                "every timer is disarmed before its loop ends");
     loop->backend->ops->close(loop->backend);
     free(loop);
 }

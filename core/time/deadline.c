@@ -2,7 +2,7 @@
 /* Deadlines: a node on the wheel that stops what its task awaits. */
 #include <weir/deadline.h>
 
-#include "loop.h"
+#include "clock.h"
 #include "stop_walk.h"
 
 static void deadline_fired(weir_wheel_node *node)
@@ -28,15 +28,12 @@ static void arm(weir_task *task, weir_deadline *deadline, int64_t at_ns, unsigne
     deadline->armed = true;
     deadline->passed = false;
     deadline->inside_shield = task->flags & WEIR_TASK_SHIELDED;
-    weir_wheel_arm(&weir_task_loop(task)->wheel, &deadline->node, at_ns, deadline_fired);
+    weir_wheel_arm(&weir_task_clock(task)->wheel, &deadline->node, at_ns, deadline_fired);
 }
 
-/* now + duration, without overflow. */
-static int64_t after(int64_t duration_ns)
+static int64_t after(const weir_task *task, int64_t duration_ns)
 {
-    int64_t now_ns = weir_now_ns();
-
-    return duration_ns < INT64_MAX - now_ns ? now_ns + duration_ns : INT64_MAX;
+    return weir_clock_after_ns(weir_task_clock(task), duration_ns);
 }
 
 void weir_deadline_arm_at(weir_task *task, weir_deadline *deadline, int64_t at_ns)
@@ -46,12 +43,12 @@ void weir_deadline_arm_at(weir_task *task, weir_deadline *deadline, int64_t at_n
 
 void weir_deadline_arm_after(weir_task *task, weir_deadline *deadline, int64_t duration_ns)
 {
-    arm(task, deadline, after(duration_ns), WEIR_STOP_EXPIRED);
+    arm(task, deadline, after(task, duration_ns), WEIR_STOP_EXPIRED);
 }
 
 void weir_deadline_arm_hard_after(weir_task *task, weir_deadline *deadline, int64_t duration_ns)
 {
-    arm(task, deadline, after(duration_ns), WEIR_STOP_HARD);
+    arm(task, deadline, after(task, duration_ns), WEIR_STOP_HARD);
 }
 
 /* Take the expiry back from the task that armed it: what it awaited has ended. */
@@ -75,7 +72,7 @@ bool weir_deadline_disarm(weir_task *task, weir_deadline *deadline)
     deadline->armed = false;
     task->flags = (uint8_t)(task->flags - WEIR_TASK_HELD);
     if (!deadline->passed) {
-        weir_wheel_cancel(&weir_task_loop(task)->wheel, &deadline->node);
+        weir_wheel_cancel(&weir_task_clock(task)->wheel, &deadline->node);
         return false;
     }
     if (deadline->bits & WEIR_STOP_EXPIRED)

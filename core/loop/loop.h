@@ -12,15 +12,15 @@
 #include <weir/loop.h>
 
 #include "backend.h"
+#include "ready.h"
 #include "spin.h"
 #include "wheel.h"
 
 struct weir_loop {
     weir_backend *backend;
     weir_executor executor;
-    weir_task *ready_first; /* Queue of READY tasks, by down.next. */
-    weir_task *ready_last;  /* Meaningful when ready_first is not NULL. */
-    weir_wheel wheel;
+    weir_ready ready;
+    weir_clock clock; /* Monotonic. */
     weir_spin spin;
     int budget;          /* What an iteration may spend. */
     bool started;        /* A thread owns the loop. */
@@ -45,13 +45,7 @@ weir_loop *weir_loop_current(void);
 /** Queue a task of this loop, from its own thread. */
 static inline void weir_loop_push_ready(weir_loop *loop, weir_task *task)
 {
-    task->state = WEIR_TASK_READY;
-    task->down.next = NULL;
-    if (loop->ready_first)
-        loop->ready_last->down.next = task;
-    else
-        loop->ready_first = task;
-    loop->ready_last = task;
+    weir_ready_push(&loop->ready, task);
 }
 
 /** Complete a WAITING task of this loop. */

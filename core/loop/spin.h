@@ -15,7 +15,7 @@
  *    of short sleeps that doubles each time a probe fails. An idle loop therefore burns nothing, and
  *    one that shares its processor with its peer almost nothing.
  *
- * Knows no clock and no backend. Source: core/exec/spin.c. Tests: tests/unit/test_spin.c.
+ * Knows no clock and no backend. Source: core/loop/spin.c. Tests: tests/unit/test_spin.c.
  */
 
 #include <stdbool.h>
