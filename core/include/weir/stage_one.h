@@ -17,6 +17,7 @@
 #include <weir/error.h>
 #include <weir/executor.h>
 #include <weir/frame.h>
+#include <weir/group.h>
 #include <weir/inline_executor.h>
 #include <weir/list.h>
 #include <weir/manual.h>
