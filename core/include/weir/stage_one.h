@@ -10,11 +10,13 @@
 #include <weir/assert.h>
 #include <weir/awaitable.h>
 #include <weir/buffer.h>
+#include <weir/channel.h>
 #include <weir/context.h>
 #include <weir/deadline.h>
 #include <weir/dump.h>
 #include <weir/dynamic_buffer.h>
 #include <weir/error.h>
+#include <weir/event.h>
 #include <weir/executor.h>
 #include <weir/frame.h>
 #include <weir/group.h>
@@ -23,8 +25,11 @@
 #include <weir/manual.h>
 #include <weir/matcher.h>
 #include <weir/memory.h>
+#include <weir/mutex.h>
 #include <weir/run.h>
 #include <weir/scope.h>
+#include <weir/semaphore.h>
+#include <weir/shared_channel.h>
 #include <weir/sleep.h>
 #include <weir/stop.h>
 #include <weir/strand.h>
@@ -33,5 +38,6 @@
 #include <weir/task.h>
 #include <weir/thread_pool.h>
 #include <weir/timeout.h>
+#include <weir/waker.h>
 
 #endif
