@@ -7,7 +7,8 @@ include(CMakePackageConfigHelpers)
 set(WEIR_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/weir)
 
 install(FILES ${WEIR_PUBLIC_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir)
-install(TARGETS weir weir_static EXPORT weir-targets)
+install(FILES ${WEIR_PUBLIC_TEST_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir/test)
+install(TARGETS weir weir_static weir_test EXPORT weir-targets)
 install(EXPORT weir-targets NAMESPACE weir:: DESTINATION ${WEIR_PACKAGE_DIR})
 
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/weir-config.cmake.in
@@ -22,4 +23,6 @@ install(FILES ${PROJECT_BINARY_DIR}/weir-config.cmake
 file(RELATIVE_PATH WEIR_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 list(JOIN LIBURING_LDFLAGS " " WEIR_PC_LIBS_PRIVATE)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/weir.pc.in ${PROJECT_BINARY_DIR}/weir.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/weir.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+configure_file(${CMAKE_CURRENT_LIST_DIR}/weir_test.pc.in ${PROJECT_BINARY_DIR}/weir_test.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/weir.pc ${PROJECT_BINARY_DIR}/weir_test.pc
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -22,3 +22,14 @@ function(weir_gather)
         target_link_options(weir PRIVATE -Wl,--no-undefined)
     endif()
 endfunction()
+
+# weir_gather_test_kit(): weir_test, the static library of the test kit. It is linked in front of weir
+# or weir_static; which of them is the user's choice.
+function(weir_gather_test_kit)
+    add_library(weir_test STATIC $<TARGET_OBJECTS:weir_test_kit>)
+    add_library(weir::test ALIAS weir_test)
+    set_target_properties(weir_test PROPERTIES EXPORT_NAME test LINKER_LANGUAGE C)
+    target_include_directories(weir_test INTERFACE
+        $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>
+        $<INSTALL_INTERFACE:include>)
+endfunction()
