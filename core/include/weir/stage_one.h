@@ -9,9 +9,13 @@
 #include <weir/any_executor.h>
 #include <weir/assert.h>
 #include <weir/awaitable.h>
+#include <weir/base64.h>
 #include <weir/buffer.h>
+#include <weir/buffer_sink.h>
+#include <weir/buffer_source.h>
 #include <weir/channel.h>
 #include <weir/context.h>
+#include <weir/copy.h>
 #include <weir/deadline.h>
 #include <weir/dump.h>
 #include <weir/dynamic_buffer.h>
@@ -25,6 +29,7 @@
 #include <weir/manual.h>
 #include <weir/matcher.h>
 #include <weir/memory.h>
+#include <weir/memory_stream.h>
 #include <weir/mutex.h>
 #include <weir/run.h>
 #include <weir/scope.h>
@@ -34,6 +39,7 @@
 #include <weir/stop.h>
 #include <weir/strand.h>
 #include <weir/stream.h>
+#include <weir/stream_adapters.h>
 #include <weir/subtree.h>
 #include <weir/task.h>
 #include <weir/thread_pool.h>
