@@ -9,6 +9,10 @@ set(WEIR_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/weir)
 install(FILES ${WEIR_PUBLIC_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir)
 install(FILES ${WEIR_PUBLIC_TEST_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir/test)
 install(TARGETS weir weir_static weir_test EXPORT weir-targets)
+if(WEIR_WITH_ZLIB)
+    install(FILES ${WEIR_PUBLIC_ZLIB_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir)
+    install(TARGETS weir_zlib EXPORT weir-targets)
+endif()
 install(EXPORT weir-targets NAMESPACE weir:: DESTINATION ${WEIR_PACKAGE_DIR})
 
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/weir-config.cmake.in
