@@ -12,33 +12,54 @@ PRIVATE = {
     "core/sys": ("core/sys", "core/base"),
     "core/task": ("core/task", "core/base"),
     "core/exec": ("core/exec", "core/task", "core/base", "core/sys"),
-    "core/stream": ("core/stream", "core/exec", "core/task", "core/base"),
-    "core/io": ("core/io", "core/stream", "core/exec", "core/task", "core/base", "core/sys"),
+    "core/time": ("core/time", "core/task", "core/base"),
+    "core/sync": ("core/sync", "core/task", "core/base", "core/sys"),
+    "core/buffer": ("core/buffer", "core/base"),
+    "core/stream": ("core/stream", "core/buffer", "core/exec", "core/task", "core/base"),
+    "core/test": ("core/test",),
+    "core/loop": ("core/loop", "core/exec", "core/task", "core/base", "core/sys"),
+    "core/io": ("core/io", "core/stream", "core/loop", "core/exec", "core/time", "core/task",
+                "core/base", "core/sys"),
+    "zlib": ("zlib",),
     "uring": ("uring", "core/base", "core/sys"),
     "compat/reactor": ("compat/reactor", "core/base", "core/sys"),
     "compat/epoll": ("compat/epoll", "compat/reactor", "core/base", "core/sys"),
     "compat": ("compat/epoll", "uring"),
 }
-SEAM = "core/exec/backend.h"  # All that a backend sees of exec.
+SEAM = "core/loop/backend.h"  # All that a backend sees of the loop.
 BACKENDS = ("uring", "compat/reactor", "compat/epoll", "compat")
 
 # The layer of each public header, and the layers whose public headers a layer may include.
 PUBLIC = {
-    "base": "assert buffer endpoint error export list option wheel",
-    "task": "dump executor frame operation scope stop task",
-    "exec": "context loop run",
-    "stream": "stream",
-    "io": "deadline signal tcp timer",
-    "all": "weir",
+    "base": "assert buffer endpoint error export list memory option wheel",
+    "task": "awaitable dump executor frame group scope stop task",
+    "exec": "any_executor context inline_executor manual run strand subtree thread_pool",
+    "time": "deadline sleep timeout",
+    "sync": "channel event mutex semaphore shared_channel waker",
+    "buffer": "dynamic_buffer matcher",
+    "stream": "base64 buffer_sink buffer_source copy memory_stream stream stream_adapters",
+    "zlib": "zlib",
+    "loop": "loop operation",
+    "io": "signal tcp timer",
+    "all": "stage_one weir",
+    "test": "test/fail test/fuse test/grinder test/kit test/memory test/run test/script_stream"
+            " test/stream_pair",
 }
+STAGE_ONE = ("stream", "buffer", "sync", "time", "exec", "task", "base")
 BELOW = {
     "base": ("base",),
     "sys": ("base",),
     "task": ("task", "base"),
     "exec": ("exec", "task", "base"),
-    "stream": ("stream", "exec", "task", "base"),
-    "io": ("io", "stream", "exec", "task", "base"),
-    "all": ("io", "stream", "exec", "task", "base"),
+    "time": ("time", "task", "base"),
+    "sync": ("sync", "task", "base"),
+    "buffer": ("buffer", "base"),
+    "stream": ("stream", "buffer", "exec", "task", "base"),
+    "test": ("test", "all", *STAGE_ONE),
+    "zlib": ("zlib", *STAGE_ONE),
+    "loop": ("loop", "buffer", "exec", "task", "base"),
+    "io": ("io", "loop", *STAGE_ONE),
+    "all": ("all", "io", "loop", *STAGE_ONE),
     "backend": ("base",),  # The rest comes with the seam.
 }
 LAYER_OF = {f"weir/{name}.h": layer for layer, names in PUBLIC.items() for name in names.split()}
@@ -54,8 +75,9 @@ SLEEPS = r"\b(sleep|usleep|nanosleep|clock_nanosleep|thrd_sleep)\s*\("
 MEMORY = r"\b(malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|free)\s*\("
 MAY_ALLOCATE = {
     "core/base/memory.c",  # The heap.
-    "core/exec/loop.c",  # Loops, made with new,
-    "uring/backend.c",  # and their backends.
+    "core/loop/loop.c",  # Loops, made with new,
+    "core/exec/thread_pool.c",  # as are pools,
+    "uring/backend.c",  # and backends.
     "compat/epoll/backend.c",
     "compat/reactor/reactor.c",  # Descriptors by number.
     "core/io/tcp_acceptor.c",  # The queue of accepted descriptors.
@@ -77,11 +99,11 @@ def layer_of(file):
     folder = folder_of(file.path)
     if folder in BACKENDS:
         return "backend"
-    return folder.split("/")[1] if folder else None
+    return folder.split("/")[-1] if folder else None
 
 
 def check_layers(tree):
-    """An include follows the layers: base <- task <- exec <- stream <- io; backends see the seam."""
+    """An include follows the layers, base <- task <- exec <- loop <- io; backends see the seam."""
     homes = {}
     for file in tree.library:
         if file.name.endswith(".h") and not file.is_public:

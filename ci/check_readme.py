@@ -7,6 +7,7 @@ from check_source import Finding
 
 README = "README.md"
 BLOCK = r"^```c\n(.*?)^```$"
+FENCE = r"(?s)^```c\n(.*?)^```\n+(?:[^`\n]*\n+)?```text$"
 TEST = r"\b[A-Z_]*TEST\((?:(\w+),\s*)?(\w+)\)"  # A macro of a file's own may know the suite.
 TEST_NAME = r"`([a-z][a-z0-9_]*)/([a-z][a-z0-9_]+)`"
 IS_PROGRAM = re.compile(r"^int main\(", re.MULTILINE)
@@ -27,6 +28,22 @@ def check_readme(tree):
             yield Finding(README, line, "this program is no file of examples/")
 
 
+def check_guide(tree):
+    """A chapter of the guide begins with its program of examples/guide, and the output follows."""
+    chapters = {match.group(1): file for file in tree.files
+                if (match := re.fullmatch(r"docs/guide/(\d.*)\.md", file.path))}
+    programs = {match.group(1).replace("_", "-"): file for file in tree.files
+                if (match := re.fullmatch(r"examples/guide/(.*)\.c", file.path))}
+    for name, program in programs.items():
+        if name not in chapters:
+            yield Finding(program.path, 1, f"no chapter docs/guide/{name}.md shows this program")
+    for name, chapter in chapters.items():
+        line, first = next(chapter.matches(FENCE), (1, None))
+        if not first or name not in programs or first.group(1) != programs[name].text:
+            yield Finding(chapter.path, line,
+                          f"does not begin with examples/guide/{name.replace('-', '_')}.c")
+
+
 def check_doc_tests(tree):
     """A test that a document names as suite/name exists; a contract test may name its backend."""
     tests = {match.groups() for file in tree.under("tests") for _, match in file.matches(TEST)}
@@ -43,5 +60,6 @@ def check_doc_tests(tree):
 
 RULES = {
     "readme": check_readme,
+    "guide": check_guide,
     "doc-tests": check_doc_tests,
 }

@@ -74,7 +74,7 @@ class File:
 
     @property
     def is_public(self):
-        return self.path.startswith(("core/include/", "uring/include/"))
+        return self.path.startswith(("core/include/", "uring/include/", "zlib/include/"))
 
     @cached_property
     def lines(self):
@@ -146,7 +146,7 @@ class Tree:
 
     @property
     def library(self):
-        return self.under("core", "uring", "compat")
+        return self.under("core", "uring", "compat", "zlib")
 
     def exists(self, path):
         return (self.root / path).exists()
