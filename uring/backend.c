@@ -8,6 +8,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "sys.h"
+
 static void wake_completed(weir_operation *operation, int result, unsigned flags)
 {
     struct uring *uring = WEIR_CONTAINER_OF(operation, struct uring, wake_operation);
@@ -95,6 +97,7 @@ static int uring_start(weir_backend *backend)
 
 const struct weir_backend_ops weir_uring_backend = {
     .name = "uring",
+    .sockets = &weir_sys_sockets,
     .open = uring_open,
     .close = uring_close,
     .start = uring_start,

@@ -9,6 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "sys.h"
+
 /* Whether epoll_pwait2 (Linux 5.11) works here; containers may forbid it though the kernel has it. */
 static bool has_nanoseconds(int descriptor)
 {
@@ -82,6 +84,7 @@ static int epoll_start(weir_backend *backend)
 
 const struct weir_backend_ops weir_epoll_backend = {
     .name = "epoll",
+    .sockets = &weir_sys_sockets,
     .open = epoll_open,
     .close = epoll_close,
     .start = epoll_start,

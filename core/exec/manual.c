@@ -8,9 +8,8 @@
 
 #include "ready.h"
 #include "sys.h"
+#include "thread.h"
 #include "wheel.h"
-
-static _Thread_local weir_manual *current;
 
 static weir_manual *manual_of(weir_executor *executor)
 {
@@ -32,7 +31,7 @@ static void manual_post(weir_executor *executor, weir_task *task)
 {
     weir_manual *manual = manual_of(executor);
 
-    if (current == manual)
+    if (weir_thread.manual == manual)
         weir_ready_push(&manual->ready, task);
     else
         post_from_outside(manual, task);
@@ -40,7 +39,7 @@ static void manual_post(weir_executor *executor, weir_task *task)
 
 static weir_task *manual_dispatch(weir_executor *executor, weir_task *task)
 {
-    if (current == manual_of(executor) && executor->budget > 0) {
+    if (weir_thread.manual == manual_of(executor) && executor->budget > 0) {
         executor->budget--;
         task->state = WEIR_TASK_RUNNING;
         return task;
@@ -94,7 +93,7 @@ void weir_manual_init(weir_manual *manual, const weir_manual_options *options)
 
 void weir_manual_fini(weir_manual *manual)
 {
-    WEIR_ASSERT(current != manual, "a manual executor does not end while it runs");
+    WEIR_ASSERT(weir_thread.manual != manual, "a manual executor does not end while it runs");
     WEIR_ASSERT(weir_inbox_is_empty(&manual->inbox) && !manual->ready.first,
                 "a manual executor does not end while a task is ready");
     while (__atomic_load_n(&manual->posting, __ATOMIC_ACQUIRE))
@@ -116,16 +115,16 @@ weir_context *weir_manual_context(weir_manual *manual)
 
 bool weir_manual_poll(weir_manual *manual)
 {
-    weir_manual *outer = current;
+    weir_manual *outer = weir_thread.manual;
     int resumptions;
 
     WEIR_ASSERT(outer != manual, "a manual executor is not polled by its own tasks");
-    current = manual;
+    weir_thread.manual = manual;
     weir_inbox_drain(&manual->inbox, &manual->ready);
     if (!weir_wheel_is_empty(&manual->clock.wheel))
         (void)weir_wheel_advance(&manual->clock.wheel, clock_now_ns(&manual->clock));
     resumptions = weir_ready_run(&manual->ready, &manual->executor, manual->options.budget);
-    current = outer;
+    weir_thread.manual = outer;
     return resumptions > 0;
 }
 

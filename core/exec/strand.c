@@ -25,18 +25,17 @@
 #include "ready.h"
 #include "strand.h"
 #include "sys.h"
+#include "thread.h"
 
-/* The turns that this thread is taking, innermost first: one, but for strands on strands. */
-struct turn {
+/* A turn that a thread is taking (weir_thread.turns): one, but for strands on strands. */
+struct weir_strand_turn {
     weir_strand *strand;
-    struct turn *outer;
+    struct weir_strand_turn *outer;
 };
-
-static _Thread_local struct turn *turns;
 
 bool weir_strand_is_inside(const weir_strand *strand)
 {
-    const struct turn *turn = turns;
+    const struct weir_strand_turn *turn = weir_thread.turns;
 
     while (turn && turn->strand != strand)
         turn = turn->outer;
@@ -115,7 +114,8 @@ static void strand_post(weir_executor *executor, weir_task *task)
 /* Only to the innermost strand: the task of an outer one is in the middle of something. */
 static weir_task *strand_dispatch(weir_executor *executor, weir_task *task)
 {
-    if (turns && turns->strand == strand_of(executor) && executor->budget > 0) {
+    if (weir_thread.turns && weir_thread.turns->strand == strand_of(executor) &&
+        executor->budget > 0) {
         executor->budget--;
         task->state = WEIR_TASK_RUNNING;
         return task;
@@ -169,11 +169,11 @@ static void leave(weir_strand *strand)
 static weir_task *courier_resume(weir_task *courier)
 {
     weir_strand *strand = WEIR_CONTAINER_OF(courier, weir_strand, courier);
-    struct turn turn = {.strand = strand, .outer = turns};
+    struct weir_strand_turn turn = {.strand = strand, .outer = weir_thread.turns};
 
-    turns = &turn;
+    weir_thread.turns = &turn;
     take_turn(strand);
-    turns = turn.outer;
+    weir_thread.turns = turn.outer;
     leave(strand);
     return NULL;
 }
@@ -229,7 +229,8 @@ void weir_strand_fini(weir_strand *strand)
 
 void weir_strand_end(weir_strand *strand, void (*ended)(weir_strand *strand))
 {
-    WEIR_ASSERT(turns && turns->strand == strand, "a strand is ended by its own last task");
+    WEIR_ASSERT(weir_thread.turns && weir_thread.turns->strand == strand,
+                "a strand is ended by its own last task");
     WEIR_ASSERT(is_drained(strand), "the last task of a strand has none behind it");
     strand->ended = ended;
 }

@@ -18,6 +18,7 @@
 
 #include "ready.h"
 #include "sys.h"
+#include "thread.h"
 
 struct weir_thread_pool {
     weir_executor executor; /* Its budget stays 0: what completes at once is queued. */
@@ -34,9 +35,6 @@ struct weir_thread_pool {
 
     weir_sys_thread threads[]; /* thread_count. */
 };
-
-/* Whose thread this is; NULL: nobody's. */
-static _Thread_local weir_thread_pool *current;
 
 /* Threads. */
 
@@ -63,7 +61,7 @@ static void thread_main(void *argument)
     weir_thread_pool *pool = argument;
     weir_task *task;
 
-    current = pool;
+    weir_thread.pool = pool;
     weir_sys_thread_name(pool->name);
     weir_sys_mutex_lock(&pool->mutex);
     while ((task = take(pool))) {
@@ -200,7 +198,7 @@ void weir_thread_pool_free(weir_thread_pool *pool)
 {
     if (!pool)
         return;
-    WEIR_ASSERT(current != pool, "a pool is not ended by its own threads");
+    WEIR_ASSERT(weir_thread.pool != pool, "a pool is not ended by its own threads");
     weir_sys_mutex_lock(&pool->mutex);
     while (!is_quiet(pool))
         weir_sys_condition_wait(&pool->quiet, &pool->mutex);
@@ -245,7 +243,7 @@ weir_result weir_thread_pool_run(weir_thread_pool *pool, weir_task *main)
 {
     struct run_state state;
 
-    WEIR_ASSERT(current != pool, "a thread of a pool does not block");
+    WEIR_ASSERT(weir_thread.pool != pool, "a thread of a pool does not block");
     state.done = false;
     weir_sys_mutex_init(&state.mutex);
     weir_sys_condition_init(&state.ended);

@@ -43,6 +43,11 @@ static weir_backend *backend_of(const weir_tcp_acceptor *acceptor)
     return acceptor->handle.loop->backend;
 }
 
+static const struct weir_sys_sockets *sockets_of(const weir_tcp_acceptor *acceptor)
+{
+    return weir_loop_sockets(acceptor->handle.loop);
+}
+
 static weir_task *task_of(struct accept_waiter *waiter)
 {
     return WEIR_CONTAINER_OF(waiter, weir_task, scratch);
@@ -91,7 +96,7 @@ static bool queue_grow(weir_tcp_acceptor *acceptor)
 static void queue_push(weir_tcp_acceptor *acceptor, intptr_t descriptor)
 {
     if (acceptor->queue_count == acceptor->queue_capacity && !queue_grow(acceptor)) {
-        weir_sys_close(descriptor);
+        sockets_of(acceptor)->close(descriptor);
         return;
     }
     acceptor->queue[queue_index(acceptor, acceptor->queue_count)] = descriptor;
@@ -251,7 +256,7 @@ static const struct weir_operation_ops release_ops = {
 static void drop_queue(weir_tcp_acceptor *acceptor)
 {
     while (acceptor->queue_count > 0) {
-        weir_sys_close(acceptor->queue[acceptor->queue_head]);
+        sockets_of(acceptor)->close(acceptor->queue[acceptor->queue_head]);
         queue_drop_first(acceptor);
     }
 }
@@ -294,7 +299,7 @@ weir_task *weir_tcp_acceptor_close(weir_task *task, weir_tcp_acceptor *acceptor)
 static void connection_came(weir_tcp_acceptor *acceptor, intptr_t descriptor)
 {
     if (acceptor->state == ACCEPTOR_CLOSING) {
-        weir_sys_close(descriptor);
+        sockets_of(acceptor)->close(descriptor);
         return;
     }
     acceptor->retry_delay_ns = RETRY_DELAY_MIN_NS;
@@ -335,6 +340,7 @@ int weir_tcp_listen(weir_tcp_acceptor *acceptor, weir_loop *loop, const weir_end
                     const weir_tcp_listen_options *options)
 {
     static const weir_tcp_listen_options defaults;
+    const struct weir_sys_sockets *sockets = weir_loop_sockets(loop);
     intptr_t descriptor;
     int error;
 
@@ -342,12 +348,12 @@ int weir_tcp_listen(weir_tcp_acceptor *acceptor, weir_loop *loop, const weir_end
     weir_list_init(&acceptor->waiters);
     acceptor->accept_operation.ops = &accept_ops;
     acceptor->accept_operation.object = acceptor;
-    error = weir_sys_tcp_listen(local, options ? options : &defaults, &descriptor);
+    error = sockets->listen(local, options ? options : &defaults, &descriptor);
     if (error)
         return error;
     error = weir_handle_open(&acceptor->handle, loop, descriptor);
     if (error) {
-        weir_sys_close(descriptor);
+        sockets->close(descriptor);
         return error;
     }
     acceptor->state = ACCEPTOR_LISTENING;
@@ -358,7 +364,7 @@ int weir_tcp_acceptor_local(const weir_tcp_acceptor *acceptor, weir_endpoint *re
 {
     if (acceptor->state != ACCEPTOR_LISTENING)
         return WEIR_CLOSED;
-    return weir_sys_local(acceptor->handle.native, ret_endpoint);
+    return sockets_of(acceptor)->local(acceptor->handle.native, ret_endpoint);
 }
 
 static void waiter_stop(weir_wait *wait, weir_task *task, unsigned bits)

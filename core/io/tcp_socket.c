@@ -13,6 +13,11 @@
 
 #include "sys.h"
 
+static const struct weir_sys_sockets *sockets_of(const weir_tcp_socket *socket)
+{
+    return weir_loop_sockets(socket->handle.loop);
+}
+
 /* Life. */
 
 void weir_tcp_socket_init(weir_tcp_socket *socket)
@@ -136,7 +141,7 @@ weir_task *weir_tcp_close(weir_task *task, weir_tcp_socket *socket)
     weir_tcp_cancel(socket);
     in_flight = socket->pending[WEIR_READING] || socket->pending[WEIR_WRITING];
     if (WEIR_UNLIKELY(in_flight && socket->resets)) /* The shutdown would tell of an end. */
-        weir_sys_tcp_reset(socket->handle.native);
+        sockets_of(socket)->reset(socket->handle.native);
     backend = tcp_backend_of(socket);
     socket->state = TCP_CLOSING;
     socket->close_operation.ops = &release_ops;
@@ -197,7 +202,7 @@ static void connect_failed(weir_tcp_socket *socket)
         return;
     backend->ops->detach(backend, &socket->handle);
     socket->state = TCP_CLOSED;
-    weir_sys_close(descriptor);
+    sockets_of(socket)->close(descriptor);
     weir_handle_closed(&socket->handle);
 }
 
@@ -235,16 +240,17 @@ static const struct weir_operation_ops connect_ops = {
 /* A descriptor for the connection, on the loop. */
 static int open_for(weir_tcp_socket *socket, weir_loop *loop, const weir_endpoint *peer)
 {
+    const struct weir_sys_sockets *sockets = weir_loop_sockets(loop);
     intptr_t descriptor;
-    int error = weir_sys_tcp_open(peer, &descriptor);
+    int error = sockets->open(peer, &descriptor);
 
     if (error)
         return error;
-    error = weir_sys_tcp_option_set(descriptor, WEIR_TCP_NO_DELAY, 1);
+    error = sockets->option_set(descriptor, WEIR_TCP_NO_DELAY, 1);
     if (!error)
         error = weir_handle_open(&socket->handle, loop, descriptor);
     if (error) {
-        weir_sys_close(descriptor);
+        sockets->close(descriptor);
         return error;
     }
     socket->state = TCP_CONNECTING;
@@ -279,21 +285,21 @@ int weir_tcp_shutdown(weir_tcp_socket *socket, enum weir_tcp_direction direction
     WEIR_ASSERT(direction <= WEIR_TCP_BOTH, "a shutdown is of reads, of writes or of both");
     if (socket->state != TCP_OPEN)
         return WEIR_CLOSED;
-    return weir_sys_shutdown(socket->handle.native, (int)direction);
+    return sockets_of(socket)->shutdown(socket->handle.native, (int)direction);
 }
 
 int weir_tcp_local(const weir_tcp_socket *socket, weir_endpoint *ret_endpoint)
 {
     if (socket->state != TCP_OPEN)
         return WEIR_CLOSED;
-    return weir_sys_local(socket->handle.native, ret_endpoint);
+    return sockets_of(socket)->local(socket->handle.native, ret_endpoint);
 }
 
 int weir_tcp_peer(const weir_tcp_socket *socket, weir_endpoint *ret_endpoint)
 {
     if (socket->state != TCP_OPEN)
         return WEIR_CLOSED;
-    return weir_sys_peer(socket->handle.native, ret_endpoint);
+    return sockets_of(socket)->peer(socket->handle.native, ret_endpoint);
 }
 
 int weir_tcp_option_set(weir_tcp_socket *socket, enum weir_tcp_option option, int value)
@@ -302,7 +308,7 @@ int weir_tcp_option_set(weir_tcp_socket *socket, enum weir_tcp_option option, in
 
     if (socket->state != TCP_OPEN)
         return WEIR_CLOSED;
-    error = weir_sys_tcp_option_set(socket->handle.native, (int)option, value);
+    error = sockets_of(socket)->option_set(socket->handle.native, (int)option, value);
     if (!error && option == WEIR_TCP_LINGER_SECONDS)
         socket->resets = value == 0;
     return error;
@@ -312,5 +318,5 @@ int weir_tcp_option_get(const weir_tcp_socket *socket, enum weir_tcp_option opti
 {
     if (socket->state != TCP_OPEN)
         return WEIR_CLOSED;
-    return weir_sys_tcp_option_get(socket->handle.native, (int)option, ret_value);
+    return sockets_of(socket)->option_get(socket->handle.native, (int)option, ret_value);
 }

@@ -51,6 +51,7 @@ typedef struct weir_backend_options {
 
 struct weir_backend_ops {
     const char *name;
+    const struct weir_sys_sockets *sockets; /* What opens the sockets that this backend drives. */
 
     /* 0, or why a loop cannot have this backend here: the kernel lacks or forbids it. */
     int (*open)(const weir_backend_options *options, weir_backend **ret_backend);
@@ -64,8 +65,8 @@ struct weir_backend_ops {
     /* Let go of a socket with nothing in flight. The caller closes it. */
     void (*detach)(weir_backend *backend, weir_handle *handle);
 
-    /* Multishot: a descriptor each time. Ends with an error, or when cancelled. Always answers
-     * WEIR_IN_FLIGHT. */
+    /* Multishot: a descriptor each time. Ends with an error, when cancelled, or with any descriptor.
+     * Always answers WEIR_IN_FLIGHT. */
     int (*accept)(weir_backend *backend, weir_operation *operation, weir_handle *handle);
     /* The message holds the address; the object's, and the backend's until completion. */
     int (*connect)(weir_backend *backend, weir_operation *operation, weir_handle *handle,

@@ -16,12 +16,11 @@
 #include <weir/run.h>
 
 #include "sys.h"
-
-static _Thread_local weir_loop *current_loop;
+#include "thread.h"
 
 weir_loop *weir_loop_current(void)
 {
-    return current_loop;
+    return weir_thread.loop;
 }
 
 /* sender: the backend of the calling thread, or NULL. */
@@ -37,6 +36,7 @@ static void post_from_outside(weir_loop *loop, weir_task *task, weir_backend *se
 {
     __atomic_add_fetch(&loop->posting, 1, __ATOMIC_RELAXED);
     (void)weir_inbox_push(&loop->inbox, task);
+    weir_sys_interleave();
     wake_if_sleeping(loop, sender);
     __atomic_sub_fetch(&loop->posting, 1, __ATOMIC_RELEASE);
 }
@@ -56,7 +56,7 @@ static weir_loop *loop_of(weir_executor *executor)
 static void loop_post(weir_executor *executor, weir_task *task)
 {
     weir_loop *loop = loop_of(executor);
-    weir_loop *here = current_loop;
+    weir_loop *here = weir_thread.loop;
     weir_backend *sender;
 
     if (here == loop) {
@@ -69,7 +69,7 @@ static void loop_post(weir_executor *executor, weir_task *task)
 
 static weir_task *loop_dispatch(weir_executor *executor, weir_task *task)
 {
-    if (current_loop == loop_of(executor) && executor->budget > 0) {
+    if (weir_thread.loop == loop_of(executor) && executor->budget > 0) {
         executor->budget--;
         task->state = WEIR_TASK_RUNNING;
         return task;
@@ -161,6 +161,7 @@ static void sleep_until(weir_loop *loop, int64_t deadline_ns)
     int64_t start_ns = learning ? weir_sys_now_ns() : 0;
 
     __atomic_store_n(&loop->sleeping, 1, __ATOMIC_SEQ_CST);
+    weir_sys_interleave();
     if (weir_inbox_is_empty(&loop->inbox)) {
         loop->statistics.sleeps++;
         loop->backend->ops->wait(loop->backend, deadline_ns);
@@ -196,17 +197,17 @@ static void iterate(weir_loop *loop)
 /* The calling thread takes the loop over, the first time it runs it. */
 static void enter(weir_loop *loop)
 {
-    WEIR_ASSERT(!current_loop, "a thread runs one loop at a time, and not from a task");
-    WEIR_ASSERT(!loop->started || loop->owner == &current_loop,
+    WEIR_ASSERT(!weir_thread.loop, "a thread runs one loop at a time, and not from a task");
+    WEIR_ASSERT(!loop->started || loop->owner == weir_thread_identity(),
                 "a loop is run by the thread that first ran it");
-    current_loop = loop;
+    weir_thread.loop = loop;
     if (!loop->started) {
         int error = loop->backend->ops->start(loop->backend);
 
         WEIR_ASSERT(error == 0, "a loop starts on the thread that first runs it");
         weir_sys_prepare_thread();
         weir_frame_allocator_bind(&loop->context.frames);
-        loop->owner = &current_loop;
+        loop->owner = weir_thread_identity();
         loop->started = true;
     }
 }
@@ -216,7 +217,7 @@ static void enter(weir_loop *loop)
 static void leave(weir_loop *loop)
 {
     poll_backend(loop);
-    current_loop = NULL;
+    weir_thread.loop = NULL;
 }
 
 void weir_loop_run(weir_loop *loop)
@@ -288,6 +289,8 @@ static int open_backend(const char *name, const weir_backend_options *options,
     const struct weir_backend_ops *wanted;
     int error = -ENOSYS;
 
+    if (weir_thread.world)
+        return weir_thread.world->backend->open(options, ret_backend);
     if (name) {
         wanted = find_backend(name);
         return wanted ? wanted->open(options, ret_backend) : -EINVAL;
@@ -316,12 +319,19 @@ static int64_t spin_bound_ns(const weir_loop_options *options)
     return options->spin_ns_max > 0 ? options->spin_ns_max : 50000;
 }
 
+static weir_memory *frames_source(const weir_loop_options *options)
+{
+    if (!options->frames && weir_thread.world)
+        return weir_thread.world->frames();
+    return options->frames;
+}
+
 /* What to hold back for reuse: nothing where a sanitizer should see each frame freed. */
 static size_t frames_bound(const weir_loop_options *options)
 {
     if (options->frames_retained_bytes_max > 0)
         return options->frames_retained_bytes_max;
-    return weir_sys_is_sanitized() ? 0 : WEIR_FRAME_RETAINED_MAX;
+    return weir_sys_is_sanitized() || weir_thread.world ? 0 : WEIR_FRAME_RETAINED_MAX;
 }
 
 static int64_t clock_now_ns(weir_clock *clock)
@@ -340,7 +350,7 @@ static void loop_init(weir_loop *loop, const weir_loop_options *options)
     weir_wheel_init(&loop->clock.wheel, weir_sys_now_ns());
     weir_spin_init(&loop->spin, spin_bound_ns(options));
     weir_list_init(&loop->watchers);
-    weir_context_init(&loop->context, options->frames, frames_bound(options));
+    weir_context_init(&loop->context, frames_source(options), frames_bound(options));
     loop->context.loop = loop;
     loop->context.clock = &loop->clock;
 }
@@ -385,7 +395,7 @@ void weir_loop_free(weir_loop *loop)
 {
     if (!loop)
         return;
-    WEIR_ASSERT(current_loop != loop, "a loop is not destroyed while it runs");
+    WEIR_ASSERT(weir_thread.loop != loop, "a loop is not destroyed while it runs");
     WEIR_ASSERT(weir_inbox_is_empty(&loop->inbox),
                 "a loop is not destroyed while what was posted to it has not run");
     WEIR_ASSERT(!loop->ready.first, "a loop is not destroyed while a task is ready");

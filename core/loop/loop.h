@@ -24,7 +24,7 @@ struct weir_loop {
     weir_spin spin;
     int budget;          /* What an iteration may spend. */
     bool started;        /* A thread owns the loop. */
-    const void *owner;   /* Which: the address of a thread-local of it. */
+    const void *owner;   /* Which: weir_thread_identity of it. */
     size_t handle_count; /* Open handles: all are closed before the loop ends. */
     weir_list watchers;  /* weir_handle_watcher.link: who waits for a free descriptor. */
     weir_loop_statistics statistics;
@@ -41,6 +41,12 @@ struct weir_loop {
 
 /** The loop that this thread runs now, or NULL. */
 weir_loop *weir_loop_current(void);
+
+/** What its kernel does with sockets at once. */
+static inline const struct weir_sys_sockets *weir_loop_sockets(const weir_loop *loop)
+{
+    return loop->backend->ops->sockets;
+}
 
 /** Queue a task of this loop, from its own thread. */
 static inline void weir_loop_push_ready(weir_loop *loop, weir_task *task)

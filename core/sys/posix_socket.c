@@ -69,7 +69,7 @@ static int address_to_endpoint(const weir_sys_address *address, weir_endpoint *r
     return -EAFNOSUPPORT;
 }
 
-int weir_sys_tcp_open(const weir_endpoint *endpoint, intptr_t *ret_descriptor)
+static int open_socket(const weir_endpoint *endpoint, intptr_t *ret_descriptor)
 {
     int domain;
     int descriptor;
@@ -122,11 +122,11 @@ static int listen_set_up(intptr_t descriptor, const weir_endpoint *local,
     return 0;
 }
 
-int weir_sys_tcp_listen(const weir_endpoint *local, const weir_tcp_listen_options *options,
-                        intptr_t *ret_descriptor)
+static int listen_on(const weir_endpoint *local, const weir_tcp_listen_options *options,
+                     intptr_t *ret_descriptor)
 {
     intptr_t descriptor = -1;
-    int error = weir_sys_tcp_open(local, &descriptor);
+    int error = open_socket(local, &descriptor);
 
     if (error)
         return error;
@@ -139,7 +139,7 @@ int weir_sys_tcp_listen(const weir_endpoint *local, const weir_tcp_listen_option
     return 0;
 }
 
-int weir_sys_shutdown(intptr_t descriptor, int direction)
+static int shut_down(intptr_t descriptor, int direction)
 {
     static const int how[] = {
         [WEIR_TCP_READS] = SHUT_RD, [WEIR_TCP_WRITES] = SHUT_WR, [WEIR_TCP_BOTH] = SHUT_RDWR};
@@ -147,7 +147,7 @@ int weir_sys_shutdown(intptr_t descriptor, int direction)
     return shutdown((int)descriptor, how[direction]) < 0 ? -errno : 0;
 }
 
-void weir_sys_tcp_reset(intptr_t descriptor)
+static void reset(intptr_t descriptor)
 {
     const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 
@@ -155,7 +155,7 @@ void weir_sys_tcp_reset(intptr_t descriptor)
     (void)connect((int)descriptor, &nobody, sizeof nobody);
 }
 
-int weir_sys_local(intptr_t descriptor, weir_endpoint *ret_endpoint)
+static int local_of(intptr_t descriptor, weir_endpoint *ret_endpoint)
 {
     weir_sys_address address;
     socklen_t length = sizeof address.words;
@@ -165,7 +165,7 @@ int weir_sys_local(intptr_t descriptor, weir_endpoint *ret_endpoint)
     return address_to_endpoint(&address, ret_endpoint);
 }
 
-int weir_sys_peer(intptr_t descriptor, weir_endpoint *ret_endpoint)
+static int peer_of(intptr_t descriptor, weir_endpoint *ret_endpoint)
 {
     weir_sys_address address;
     socklen_t length = sizeof address.words;
@@ -206,7 +206,7 @@ static const struct {
     [WEIR_TCP_RECEIVE_BUFFER_BYTES] = {SOL_SOCKET, SO_RCVBUF},
 };
 
-int weir_sys_tcp_option_set(intptr_t descriptor, int option, int value)
+static int option_set(intptr_t descriptor, int option, int value)
 {
     if (option == WEIR_TCP_LINGER_SECONDS)
         return set_linger(descriptor, value);
@@ -215,7 +215,7 @@ int weir_sys_tcp_option_set(intptr_t descriptor, int option, int value)
     return set_int(descriptor, int_options[option].level, int_options[option].name, value);
 }
 
-int weir_sys_tcp_option_get(intptr_t descriptor, int option, int *ret_value)
+static int option_get(intptr_t descriptor, int option, int *ret_value)
 {
     if (option == WEIR_TCP_LINGER_SECONDS)
         return get_linger(descriptor, ret_value);
@@ -227,6 +227,18 @@ void weir_sys_close(intptr_t descriptor)
     /* Linux releases the descriptor whatever close reports, so there is nothing to retry. */
     (void)close((int)descriptor);
 }
+
+const struct weir_sys_sockets weir_sys_sockets = {
+    .open = open_socket,
+    .listen = listen_on,
+    .shutdown = shut_down,
+    .reset = reset,
+    .local = local_of,
+    .peer = peer_of,
+    .option_set = option_set,
+    .option_get = option_get,
+    .close = weir_sys_close,
+};
 
 /* What accept(2) hands on of a connection that is gone with its error; and interruptions. */
 bool weir_sys_is_lost_connection(int error)

@@ -48,7 +48,7 @@ __attribute__((noinline, no_sanitize_address, no_sanitize_thread)) void weir_sys
 /* Those of the machine: a thread that is pinned to one still has its peers on the others. */
 int weir_sys_processor_count(void)
 {
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    long online = weir_thread.world ? 2 : sysconf(_SC_NPROCESSORS_ONLN);
 
     return online > 0 ? (int)online : 1;
 }
@@ -56,12 +56,16 @@ int weir_sys_processor_count(void)
 void weir_sys_prepare_thread(void)
 {
     /* Fails on nothing that matters: then deadlines are late by the default slack. */
-    (void)prctl(PR_SET_TIMERSLACK, 1UL);
+    if (!weir_thread.world)
+        (void)prctl(PR_SET_TIMERSLACK, 1UL);
 }
 
 void weir_sys_yield(void)
 {
-    (void)sched_yield();
+    if (weir_thread.world)
+        weir_thread.world->yield();
+    else
+        (void)sched_yield();
 }
 
 void weir_sys_lock_take(weir_sys_lock *lock)
@@ -104,6 +108,8 @@ int weir_sys_thread_start(weir_sys_thread *thread, weir_sys_thread_fn *function,
     pthread_t handle;
     int error;
 
+    if (weir_thread.world)
+        return weir_thread.world->thread_start(thread, function, argument);
     thread->function = function;
     thread->argument = argument;
     fill_with_foreign_signals(&foreign);
@@ -120,13 +126,18 @@ void weir_sys_thread_join(weir_sys_thread *thread)
 {
     pthread_t handle;
 
+    if (weir_thread.world) {
+        weir_thread.world->thread_join(thread);
+        return;
+    }
     memcpy(&handle, thread->words, sizeof handle);
     (void)pthread_join(handle, NULL);
 }
 
 void weir_sys_thread_name(const char *name)
 {
-    (void)prctl(PR_SET_NAME, name);
+    if (!weir_thread.world)
+        (void)prctl(PR_SET_NAME, name);
 }
 
 /* Mutexes and conditions. With default attributes their calls fail on misuse only. */
@@ -153,12 +164,18 @@ void weir_sys_mutex_fini(weir_sys_mutex *mutex)
 
 void weir_sys_mutex_lock(weir_sys_mutex *mutex)
 {
-    (void)pthread_mutex_lock(mutex_of(mutex));
+    if (weir_thread.world)
+        weir_thread.world->mutex_lock(mutex);
+    else
+        (void)pthread_mutex_lock(mutex_of(mutex));
 }
 
 void weir_sys_mutex_unlock(weir_sys_mutex *mutex)
 {
-    (void)pthread_mutex_unlock(mutex_of(mutex));
+    if (weir_thread.world)
+        weir_thread.world->mutex_unlock(mutex);
+    else
+        (void)pthread_mutex_unlock(mutex_of(mutex));
 }
 
 void weir_sys_condition_init(weir_sys_condition *condition)
@@ -173,15 +190,24 @@ void weir_sys_condition_fini(weir_sys_condition *condition)
 
 void weir_sys_condition_wait(weir_sys_condition *condition, weir_sys_mutex *mutex)
 {
-    (void)pthread_cond_wait(condition_of(condition), mutex_of(mutex));
+    if (weir_thread.world)
+        weir_thread.world->condition_wait(condition, mutex);
+    else
+        (void)pthread_cond_wait(condition_of(condition), mutex_of(mutex));
 }
 
 void weir_sys_condition_signal(weir_sys_condition *condition)
 {
-    (void)pthread_cond_signal(condition_of(condition));
+    if (weir_thread.world)
+        weir_thread.world->condition_wake(condition, false);
+    else
+        (void)pthread_cond_signal(condition_of(condition));
 }
 
 void weir_sys_condition_broadcast(weir_sys_condition *condition)
 {
-    (void)pthread_cond_broadcast(condition_of(condition));
+    if (weir_thread.world)
+        weir_thread.world->condition_wake(condition, true);
+    else
+        (void)pthread_cond_broadcast(condition_of(condition));
 }

@@ -6,6 +6,8 @@
  * What core needs of an operating system besides completions: clock, threads, sockets, signals.
  *
  * No operating system type appears here. Descriptors are intptr_t; errors are negative errnos.
+ * A world stands in for all of it but signals: then clock and threads are the simulator's.
+ *
  * Source: posix_clock.c, posix_thread.c, posix_socket.c, posix_signal.c.
  */
 
@@ -14,6 +16,9 @@
 #include <stdint.h>
 
 #include <weir/endpoint.h>
+#include <weir/memory.h>
+
+#include "thread.h"
 
 /* Clock. */
 
@@ -53,6 +58,12 @@ void weir_sys_prepare_thread(void);
 
 /** Let another thread run. */
 void weir_sys_yield(void);
+
+/**
+ * Another thread may run between what stands before and after this. So it may anywhere; a simulator
+ * needs to be told where it matters: on paths that hand something to another thread, which are few.
+ */
+static inline void weir_sys_interleave(void);
 
 /* Opaque: words in which the system's own type fits. In place while in use. */
 
@@ -108,6 +119,30 @@ void weir_sys_lock_give(weir_sys_lock *lock);
 
 /* Sockets. */
 
+struct weir_tcp_listen_options;
+
+/** What is done with sockets at once: nothing of it waits. A backend names the table it goes with. */
+struct weir_sys_sockets {
+    /* A non-blocking, non-inheritable TCP socket for endpoints of this family. -EAFNOSUPPORT: none. */
+    int (*open)(const weir_endpoint *endpoint, intptr_t *ret_descriptor);
+    /* A TCP socket that listens. */
+    int (*listen)(const weir_endpoint *local, const struct weir_tcp_listen_options *options,
+                  intptr_t *ret_descriptor);
+    /* End one direction (0: reads, 1: writes, 2: both), as enum weir_tcp_direction. */
+    int (*shutdown)(intptr_t descriptor, int direction);
+    /* Break a connection off: the peer sees a reset. */
+    void (*reset)(intptr_t descriptor);
+    int (*local)(intptr_t descriptor, weir_endpoint *ret_endpoint);
+    int (*peer)(intptr_t descriptor, weir_endpoint *ret_endpoint);
+    /* option is an enum weir_tcp_option. */
+    int (*option_set)(intptr_t descriptor, int option, int value);
+    int (*option_get)(intptr_t descriptor, int option, int *ret_value);
+    void (*close)(intptr_t descriptor);
+};
+
+/** Those of the system. */
+extern const struct weir_sys_sockets weir_sys_sockets;
+
 /** An address as the kernel wants it. */
 typedef struct weir_sys_address {
     uint64_t words[4];
@@ -116,32 +151,36 @@ typedef struct weir_sys_address {
 
 void weir_sys_address_of(const weir_endpoint *endpoint, weir_sys_address *ret_address);
 
-/** A non-blocking, non-inheritable TCP socket for endpoints of this family. -EAFNOSUPPORT: none. */
-int weir_sys_tcp_open(const weir_endpoint *endpoint, intptr_t *ret_descriptor);
-
-struct weir_tcp_listen_options;
-
-/** A TCP socket that listens. */
-int weir_sys_tcp_listen(const weir_endpoint *local, const struct weir_tcp_listen_options *options,
-                        intptr_t *ret_descriptor);
-
-/** End one direction (0: reads, 1: writes, 2: both), as enum weir_tcp_direction. */
-int weir_sys_shutdown(intptr_t descriptor, int direction);
-
-/** Break a connection off: the peer sees a reset. */
-void weir_sys_tcp_reset(intptr_t descriptor);
-
-int weir_sys_local(intptr_t descriptor, weir_endpoint *ret_endpoint);
-int weir_sys_peer(intptr_t descriptor, weir_endpoint *ret_endpoint);
-
-/** option is an enum weir_tcp_option. */
-int weir_sys_tcp_option_set(intptr_t descriptor, int option, int value);
-int weir_sys_tcp_option_get(intptr_t descriptor, int option, int *ret_value);
-
 void weir_sys_close(intptr_t descriptor);
 
 /** Whether an accept failed so for one connection that is gone: the next may succeed at once. */
 bool weir_sys_is_lost_connection(int error);
+
+/* Worlds. */
+
+/**
+ * What stands in for the system under a thread (weir_thread.world): a simulator's clock, threads and
+ * kernel. The slots do what the functions of the same name do.
+ */
+struct weir_sys_world {
+    int64_t (*now_ns)(void);
+    void (*yield)(void);
+    void (*interleave)(void);
+    int (*thread_start)(weir_sys_thread *thread, weir_sys_thread_fn *function, void *argument);
+    void (*thread_join)(weir_sys_thread *thread);
+    void (*mutex_lock)(weir_sys_mutex *mutex);
+    void (*mutex_unlock)(weir_sys_mutex *mutex);
+    void (*condition_wait)(weir_sys_condition *condition, weir_sys_mutex *mutex);
+    void (*condition_wake)(weir_sys_condition *condition, bool all);
+    const struct weir_backend_ops *backend; /* The kernel of its loops. */
+    weir_memory *(*frames)(void);           /* Where their frames come from by default. */
+};
+
+static inline void weir_sys_interleave(void)
+{
+    if (WEIR_UNLIKELY(weir_thread.world != NULL))
+        weir_thread.world->interleave();
+}
 
 /* Signals. */
 

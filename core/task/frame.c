@@ -7,6 +7,8 @@
  */
 #include <weir/frame.h>
 
+#include "thread.h"
+
 /* Size classes of a doubling above WEIR_FRAME_CLASSES units. */
 enum { STEPS = 16 };
 
@@ -15,9 +17,6 @@ struct free_frame {
     struct free_frame *next;
     size_t units; /* On the stack of frames freed elsewhere. */
 };
-
-/* Its address names the thread. */
-static _Thread_local char thread_identity;
 
 /* The size class of a frame: its free list (0: too large to be held back), and the size that all
  * frames of the class have. */
@@ -72,7 +71,7 @@ void weir_frame_allocator_init_shared(weir_frame_allocator *frames, weir_memory 
 
 void weir_frame_allocator_bind(weir_frame_allocator *frames)
 {
-    frames->owner = &thread_identity;
+    frames->owner = weir_thread_identity();
 }
 
 void weir_frame_release_here(weir_frame_allocator *frames, void *memory, size_t units)
@@ -124,7 +123,7 @@ static void send_home(weir_frame_allocator *frames, void *memory, size_t units)
 
 void weir_frame_release(weir_frame_allocator *frames, void *memory, size_t units)
 {
-    if (frames->owner && frames->owner != &thread_identity)
+    if (frames->owner && frames->owner != weir_thread.identity)
         send_home(frames, memory, units);
     else
         weir_frame_release_here(frames, memory, units);

@@ -104,8 +104,8 @@ intptr_t open_listener(int backlog, weir_endpoint *ret_endpoint)
     weir_tcp_listen_options options = {.backlog = backlog};
     intptr_t listener;
 
-    CHECK_EQ(weir_sys_tcp_listen(&any, &options, &listener), 0);
-    CHECK_EQ(weir_sys_local(listener, ret_endpoint), 0);
+    CHECK_EQ(weir_sys_sockets.listen(&any, &options, &listener), 0);
+    CHECK_EQ(weir_sys_sockets.local(listener, ret_endpoint), 0);
     return listener;
 }
 
@@ -114,7 +114,7 @@ int open_client(const weir_endpoint *peer)
     weir_sys_address address;
     intptr_t client;
 
-    CHECK_EQ(weir_sys_tcp_open(peer, &client), 0);
+    CHECK_EQ(weir_sys_sockets.open(peer, &client), 0);
     weir_sys_address_of(peer, &address);
     if (connect((int)client, (const struct sockaddr *)address.words, address.length) < 0)
         CHECK_EQ(errno, EINPROGRESS);

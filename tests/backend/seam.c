@@ -182,8 +182,8 @@ int seam_listen(int backlog, weir_endpoint *ret_endpoint)
     weir_tcp_listen_options options = {.backlog = backlog};
     intptr_t listener;
 
-    CHECK_EQ(weir_sys_tcp_listen(&any, &options, &listener), 0);
-    CHECK_EQ(weir_sys_local(listener, ret_endpoint), 0);
+    CHECK_EQ(weir_sys_sockets.listen(&any, &options, &listener), 0);
+    CHECK_EQ(weir_sys_sockets.local(listener, ret_endpoint), 0);
     return (int)listener;
 }
 

@@ -191,7 +191,7 @@ static void caller_attach(struct caller *caller)
 {
     intptr_t descriptor;
 
-    CHECK_EQ(weir_sys_tcp_open(&caller->peer, &descriptor), 0);
+    CHECK_EQ(weir_sys_sockets.open(&caller->peer, &descriptor), 0);
     attach(caller->backend, &caller->handle, (int)descriptor);
     probe_init(&caller->probe, caller->backend);
 }

@@ -74,7 +74,7 @@ static void accept_and_connect(struct uring *uring)
 
     seam_init_on(&self, uring, seam_listen(8, &endpoint));
     CHECK_EQ(SEAM_OPS->accept(&uring->base, &self.operation, &self.handle), WEIR_IN_FLIGHT);
-    CHECK_EQ(weir_sys_tcp_open(&endpoint, &descriptor), 0);
+    CHECK_EQ(weir_sys_sockets.open(&endpoint, &descriptor), 0);
     seam_init_on(&client, uring, (int)descriptor);
     CHECK_EQ(
         SEAM_OPS->connect(&uring->base, &client.operation, &client.handle, &message, &endpoint),

@@ -204,12 +204,12 @@ WEIR_TEST(uring_cancel, ends_a_connect_that_nobody_answers)
     int i;
 
     for (i = 0; i < FILLERS; i++) {
-        CHECK_EQ(weir_sys_tcp_open(&endpoint, &descriptor), 0);
+        CHECK_EQ(weir_sys_sockets.open(&endpoint, &descriptor), 0);
         seam_init_on(&fillers[i], uring, (int)descriptor);
         connect_to(&fillers[i], &endpoint);
         seam_poll(uring);
     }
-    CHECK_EQ(weir_sys_tcp_open(&endpoint, &descriptor), 0);
+    CHECK_EQ(weir_sys_sockets.open(&endpoint, &descriptor), 0);
     seam_init_on(&self, uring, (int)descriptor);
     connect_to(&self, &endpoint);
     seam_poll(uring);
@@ -325,7 +325,7 @@ WEIR_TEST(uring_close, of_an_unconnected_socket_releases_it)
     struct seam_operation self;
     intptr_t descriptor;
 
-    CHECK_EQ(weir_sys_tcp_open(&any, &descriptor), 0);
+    CHECK_EQ(weir_sys_sockets.open(&any, &descriptor), 0);
     seam_init_on(&self, uring, (int)descriptor);
     seam_close_handle(&self);
     CHECK(!is_open(&self));
@@ -406,7 +406,7 @@ WEIR_TEST(uring_result, is_that_of_the_system_call)
     seam_fini_pair(&self);
 
     CHECK_EQ(close(seam_listen(1, &endpoint)), 0); /* Nobody listens there any more. */
-    CHECK_EQ(weir_sys_tcp_open(&endpoint, &descriptor), 0);
+    CHECK_EQ(weir_sys_sockets.open(&endpoint, &descriptor), 0);
     seam_init_on(&self, uring, (int)descriptor);
     connect_to(&self, &endpoint);
     CHECK_EQ(seam_finish(&self), -ECONNREFUSED);

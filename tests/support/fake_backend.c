@@ -14,6 +14,7 @@
 #include <weir/run.h>
 
 #include "loop.h"
+#include "sys.h"
 #include "test.h"
 
 enum { OPERATIONS_MAX = 64, COMPLETIONS_MAX = 256 };
@@ -422,6 +423,7 @@ void fake_backend_fail_open(int error)
 
 static const struct weir_backend_ops fake_ops = {
     .name = "fake",
+    .sockets = &weir_sys_sockets,
     .open = fake_open,
     .close = fake_close,
     .start = fake_start,
