@@ -11,6 +11,10 @@
  * Source: core/base/thread.c.
  */
 
+#include <stddef.h>
+
+#include <weir/export.h>
+
 struct weir_strand_turn;
 struct weir_loop;
 struct weir_manual;
@@ -23,7 +27,9 @@ struct weir_thread {
     struct weir_manual *manual;         /* The manual executor that it runs now, or NULL. */
     struct weir_thread_pool *pool;      /* Whose thread it is, or NULL. */
     struct weir_strand_turn *turns;     /* The turns of strands that it takes, innermost first. */
+    void (*interleave)(void);           /* Lets others run; NULL: they do anyway. */
     const struct weir_sys_world *world; /* What stands in for the system; NULL: nothing does. */
+    void (*report)(void);               /* Tells more when an assertion fails; NULL: nobody does. */
 };
 
 /** The calling thread. */
@@ -35,6 +41,16 @@ static inline const void *weir_thread_identity(void)
     if (!weir_thread.identity)
         weir_thread.identity = &weir_thread;
     return weir_thread.identity;
+}
+
+/**
+ * Another thread may run between what stands before and after this. So it may anywhere; a simulator
+ * needs to be told where it matters: on paths that hand something to another thread, which are few.
+ */
+static inline void weir_interleave(void)
+{
+    if (WEIR_UNLIKELY(weir_thread.interleave != NULL))
+        weir_thread.interleave();
 }
 
 #endif

@@ -22,36 +22,50 @@ static void init(weir_context *context, bool is_shared)
     context->lock = 0;
 }
 
+static weir_memory *source_or_default(weir_memory *source)
+{
+    return source || !weir_thread.world ? source : weir_thread.world->frames();
+}
+
 void weir_context_init(weir_context *context, weir_memory *source, size_t frames_retained_bytes_max)
 {
     init(context, false);
-    weir_frame_allocator_init(&context->frames, source, frames_retained_bytes_max);
+    weir_frame_allocator_init(&context->frames, source_or_default(source),
+                              frames_retained_bytes_max);
 }
 
 void weir_context_init_shared(weir_context *context, weir_memory *source)
 {
     init(context, true);
-    weir_frame_allocator_init_shared(&context->frames, source);
+    weir_frame_allocator_init_shared(&context->frames, source_or_default(source));
 }
 
 size_t weir_context_frames_bound(void)
 {
-    return weir_sys_is_sanitized() ? 0 : WEIR_FRAME_RETAINED_MAX;
+    return weir_sys_is_sanitized() || weir_thread.world ? 0 : WEIR_FRAME_RETAINED_MAX;
 }
 
-/* A lock only where threads share the context: pairs with itself. */
+/* A lock, only where threads share the context. */
+
+_Static_assert(sizeof(((weir_context *)0)->lock) == sizeof(weir_sys_lock), "it is one");
+
+static weir_sys_lock *lock_of(weir_context *context)
+{
+    return (weir_sys_lock *)(void *)&context->lock;
+}
 
 static void lock(weir_context *context)
 {
     if (context->is_shared)
-        while (__atomic_exchange_n(&context->lock, 1, __ATOMIC_ACQUIRE))
-            weir_sys_yield();
+        weir_sys_lock_take(lock_of(context));
 }
 
 static void unlock(weir_context *context)
 {
-    if (context->is_shared)
-        __atomic_store_n(&context->lock, 0, __ATOMIC_RELEASE);
+    if (!context->is_shared)
+        return;
+    weir_interleave();
+    weir_sys_lock_give(lock_of(context));
 }
 
 void weir_context_enter(weir_context *context, weir_root *root)

@@ -4,8 +4,7 @@
 
 #include <stdio.h>
 
-#include <weir/run.h>
-
+#include "context.h"
 #include "ready.h"
 #include "sys.h"
 #include "thread.h"
@@ -22,6 +21,7 @@ static weir_manual *manual_of(weir_executor *executor)
 static void post_from_outside(weir_manual *manual, weir_task *task)
 {
     __atomic_add_fetch(&manual->posting, 1, __ATOMIC_RELAXED);
+    weir_interleave();
     if (weir_inbox_push(&manual->inbox, task) && manual->options.wake)
         manual->options.wake(manual, manual->options.user);
     __atomic_sub_fetch(&manual->posting, 1, __ATOMIC_RELEASE);
@@ -144,20 +144,6 @@ void weir_manual_advance(weir_manual *manual, int64_t duration_ns)
 
 /* Running to the end. */
 
-struct run_state {
-    weir_root root;
-    weir_result result;
-    bool done;
-};
-
-static void run_done(weir_root *root, weir_result result)
-{
-    struct run_state *state = root->user;
-
-    state->result = result;
-    state->done = true;
-}
-
 /* Nothing is ready: let time pass to what is due next. */
 static void jump(weir_manual *manual)
 {
@@ -173,13 +159,13 @@ static void jump(weir_manual *manual)
 
 weir_result weir_manual_run(weir_manual *manual, weir_task *main)
 {
-    struct run_state state;
+    weir_root root;
+    bool is_done = false;
 
-    state.done = false;
-    weir_run_async(&manual->executor, &state.root, main, run_done, &state);
-    while (!state.done) {
+    weir_run_async(&manual->executor, &root, main, weir_root_tell_done, &is_done);
+    while (!is_done) {
         if (!weir_manual_poll(manual))
             jump(manual);
     }
-    return state.result;
+    return root.outcome;
 }

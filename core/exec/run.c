@@ -92,6 +92,14 @@ void weir_run_async(weir_executor *executor, weir_root *root, weir_task *main,
     weir_executor_post(root->environment.executor, &root->task);
 }
 
+void weir_root_tell_done(weir_root *root, weir_result result)
+{
+    bool *is_done = root->user;
+
+    (void)result;
+    *is_done = true;
+}
+
 void weir_root_stop(weir_root *root, unsigned bits)
 {
     weir_stop_source_request(&root->stop, bits);

@@ -51,6 +51,7 @@ static bool inbox_push(weir_strand *strand, weir_task *task)
     weir_task *top = __atomic_load_n(&strand->inbox, __ATOMIC_RELAXED);
 
     task->state = WEIR_TASK_READY;
+    weir_interleave();
     do {
         task->down.next = top == home ? NULL : top;
     } while (!__atomic_compare_exchange_n(&strand->inbox, &top, task, true, __ATOMIC_ACQ_REL,
@@ -76,6 +77,7 @@ static bool inbox_close(weir_strand *strand)
 {
     weir_task *nobody = NULL;
 
+    weir_interleave();
     return __atomic_compare_exchange_n(&strand->inbox, &nobody, &strand->courier, false,
                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }

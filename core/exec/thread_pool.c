@@ -223,8 +223,7 @@ struct run_state {
     weir_root root;
     weir_sys_mutex mutex; /* Of what follows. */
     weir_sys_condition ended;
-    weir_result result;
-    bool done;
+    bool is_done;
 };
 
 /* Signals under the mutex: the state may go once it is unlocked. */
@@ -232,9 +231,9 @@ static void run_done(weir_root *root, weir_result result)
 {
     struct run_state *state = root->user;
 
+    (void)result; /* It stays in the root. */
     weir_sys_mutex_lock(&state->mutex);
-    state->result = result;
-    state->done = true;
+    state->is_done = true;
     weir_sys_condition_signal(&state->ended);
     weir_sys_mutex_unlock(&state->mutex);
 }
@@ -244,18 +243,18 @@ weir_result weir_thread_pool_run(weir_thread_pool *pool, weir_task *main)
     struct run_state state;
 
     WEIR_ASSERT(weir_thread.pool != pool, "a thread of a pool does not block");
-    state.done = false;
+    state.is_done = false;
     weir_sys_mutex_init(&state.mutex);
     weir_sys_condition_init(&state.ended);
     weir_run_async(&pool->executor, &state.root, main, run_done, &state);
 
     weir_sys_mutex_lock(&state.mutex);
-    while (!state.done)
+    while (!state.is_done)
         weir_sys_condition_wait(&state.ended, &state.mutex);
     weir_sys_mutex_unlock(&state.mutex);
     weir_sys_condition_fini(&state.ended);
     weir_sys_mutex_fini(&state.mutex);
-    return state.result;
+    return state.root.outcome;
 }
 
 /* The process. */
@@ -278,6 +277,7 @@ static weir_thread_pool *system_pool(void)
     static weir_thread_pool *system; /* __atomic: release when made, acquire by who finds it. */
     weir_thread_pool *pool = __atomic_load_n(&system, __ATOMIC_ACQUIRE);
 
+    WEIR_ASSERT(!weir_thread.world, "programs of a simulated world make pools of their own");
     if (pool)
         return pool;
     weir_sys_lock_take(&lock);

@@ -123,6 +123,31 @@ static int take_slot(weir_signal_set *set)
     return slot < WEIR_SIGNAL_SETS_MAX ? slot : -ENOSPC;
 }
 
+/* From here on no handler finds the set, and none that found it is still inside. */
+static void give_slot(weir_signal_set *set)
+{
+    __atomic_store_n(&table[set->slot].set, NULL, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&table[set->slot].users, __ATOMIC_SEQ_CST) > 0)
+        weir_sys_yield();
+}
+
+/* The sets of a loop are gone without having been closed. */
+static void forget_sets(weir_loop *loop)
+{
+    int slot;
+    int number;
+
+    for (slot = 0; slot < WEIR_SIGNAL_SETS_MAX; slot++) {
+        weir_signal_set *set = __atomic_load_n(&table[slot].set, __ATOMIC_ACQUIRE);
+
+        if (!set || set->loop != loop)
+            continue;
+        for (number = 1; number <= WEIR_SIGNAL_NUMBER_MAX; number++)
+            weir_signal_remove(set, number);
+        give_slot(set);
+    }
+}
+
 int weir_signal_open(weir_signal_set *set, weir_loop *loop)
 {
     int slot;
@@ -142,6 +167,7 @@ int weir_signal_open(weir_signal_set *set, weir_loop *loop)
     }
     set->slot = slot;
     loop->handle_count++;
+    loop->abandon = forget_sets;
     return 0;
 }
 
@@ -197,14 +223,6 @@ weir_task *weir_signal_wait(weir_task *task, weir_signal_set *set)
         return weir_task_complete(task, 0, (size_t)number);
     set->waiter = task;
     return weir_task_suspend(task, &set->wait);
-}
-
-/* From here on no handler finds the set, and none that found it is still inside. */
-static void give_slot(weir_signal_set *set)
-{
-    __atomic_store_n(&table[set->slot].set, NULL, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&table[set->slot].users, __ATOMIC_SEQ_CST) > 0)
-        weir_sys_yield();
 }
 
 weir_task *weir_signal_close(weir_task *task, weir_signal_set *set)

@@ -45,6 +45,7 @@ typedef struct weir_backend weir_backend;
 
 /** What a loop tells its backend. */
 typedef struct weir_backend_options {
+    weir_loop *loop;                  /* For whom: for what the backend prints. */
     unsigned queue_depth;             /* Submissions to hold before a flush; a power of two. */
     weir_loop_statistics *statistics; /* It counts deferred, overflows, wakeups. */
 } weir_backend_options;
@@ -99,7 +100,8 @@ struct weir_backend_ops {
     /* Whether wait would find something, as cheaply as can be told: for spinning. May reap. */
     bool (*peek)(weir_backend *backend);
     /* End the wait in progress, or the next one. Any thread; with sender NULL also a signal handler.
-     * @sender  the backend of the calling thread's loop, when it is of the same kind, or NULL */
+     * @sender  the backend of the calling thread's loop, when it is of the same kind, or NULL. The
+     *          wake may go out as late as its next wait, and goes out then, whatever else has to wait */
     void (*wake)(weir_backend *backend, weir_backend *sender);
 };
 
@@ -110,5 +112,9 @@ struct weir_backend {
 
 /** The backends of this build in order of preference, ending with NULL. Defined below the seam. */
 extern const struct weir_backend_ops *const weir_backends[];
+
+/** What the process knows of the loop's objects forgets them: its thread is gone for good, and they are
+ * not closed. For a backend whose threads can go, which is a simulated one. */
+void weir_loop_abandon(weir_loop *loop);
 
 #endif

@@ -13,8 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <weir/run.h>
-
+#include "context.h"
 #include "sys.h"
 #include "thread.h"
 
@@ -32,18 +31,34 @@ static void wake_if_sleeping(weir_loop *loop, weir_backend *sender)
 
 /* What was pushed may end the last tree, and let the loop's thread free the loop before this one has
  * woken it: `posting` makes weir_loop_free wait. The increment precedes the push, which publishes it. */
-static void post_from_outside(weir_loop *loop, weir_task *task, weir_backend *sender)
+
+static void begin_posting(weir_loop *loop)
 {
     __atomic_add_fetch(&loop->posting, 1, __ATOMIC_RELAXED);
-    (void)weir_inbox_push(&loop->inbox, task);
-    weir_sys_interleave();
-    wake_if_sleeping(loop, sender);
+}
+
+static void end_posting(weir_loop *loop)
+{
     __atomic_sub_fetch(&loop->posting, 1, __ATOMIC_RELEASE);
 }
 
+static void post_from_outside(weir_loop *loop, weir_task *task, weir_backend *sender)
+{
+    begin_posting(loop);
+    weir_interleave();
+    (void)weir_inbox_push(&loop->inbox, task);
+    weir_interleave();
+    wake_if_sleeping(loop, sender);
+    end_posting(loop);
+}
+
+/* The same, but that nobody else runs in the midst of a signal handler. */
 void weir_loop_post_from_signal(weir_loop *loop, weir_task *task)
 {
-    post_from_outside(loop, task, NULL);
+    begin_posting(loop);
+    (void)weir_inbox_push(&loop->inbox, task);
+    wake_if_sleeping(loop, NULL);
+    end_posting(loop);
 }
 
 /* The executor. */
@@ -161,7 +176,7 @@ static void sleep_until(weir_loop *loop, int64_t deadline_ns)
     int64_t start_ns = learning ? weir_sys_now_ns() : 0;
 
     __atomic_store_n(&loop->sleeping, 1, __ATOMIC_SEQ_CST);
-    weir_sys_interleave();
+    weir_interleave();
     if (weir_inbox_is_empty(&loop->inbox)) {
         loop->statistics.sleeps++;
         loop->backend->ops->wait(loop->backend, deadline_ns);
@@ -231,32 +246,18 @@ void weir_loop_run(weir_loop *loop)
     leave(loop);
 }
 
-struct run_state {
-    weir_root root;
-    weir_result result;
-    bool done;
-};
-
-static void run_done(weir_root *root, weir_result result)
-{
-    struct run_state *state = root->user;
-
-    state->result = result;
-    state->done = true;
-}
-
 weir_result weir_run(weir_loop *loop, weir_task *main)
 {
-    struct run_state state;
+    weir_root root;
+    bool is_done = false;
 
-    state.done = false;
-    weir_run_async(weir_loop_executor(loop), &state.root, main, run_done, &state);
+    weir_run_async(weir_loop_executor(loop), &root, main, weir_root_tell_done, &is_done);
     enter(loop);
     weir_inbox_drain(&loop->inbox, &loop->ready);
-    while (!state.done)
+    while (!is_done)
         iterate(loop);
     leave(loop);
-    return state.result;
+    return root.outcome;
 }
 
 /* Life. */
@@ -319,19 +320,11 @@ static int64_t spin_bound_ns(const weir_loop_options *options)
     return options->spin_ns_max > 0 ? options->spin_ns_max : 50000;
 }
 
-static weir_memory *frames_source(const weir_loop_options *options)
-{
-    if (!options->frames && weir_thread.world)
-        return weir_thread.world->frames();
-    return options->frames;
-}
-
-/* What to hold back for reuse: nothing where a sanitizer should see each frame freed. */
 static size_t frames_bound(const weir_loop_options *options)
 {
-    if (options->frames_retained_bytes_max > 0)
-        return options->frames_retained_bytes_max;
-    return weir_sys_is_sanitized() || weir_thread.world ? 0 : WEIR_FRAME_RETAINED_MAX;
+    size_t bound = options->frames_retained_bytes_max;
+
+    return bound > 0 ? bound : weir_context_frames_bound();
 }
 
 static int64_t clock_now_ns(weir_clock *clock)
@@ -350,7 +343,7 @@ static void loop_init(weir_loop *loop, const weir_loop_options *options)
     weir_wheel_init(&loop->clock.wheel, weir_sys_now_ns());
     weir_spin_init(&loop->spin, spin_bound_ns(options));
     weir_list_init(&loop->watchers);
-    weir_context_init(&loop->context, frames_source(options), frames_bound(options));
+    weir_context_init(&loop->context, options->frames, frames_bound(options));
     loop->context.loop = loop;
     loop->context.clock = &loop->clock;
 }
@@ -378,6 +371,7 @@ int weir_loop_new(const weir_loop_options *options, weir_loop **ret_loop)
     loop_init(loop, options);
 
     name = options->backend ? options->backend : backend_of_environment();
+    backend_options.loop = loop;
     backend_options.queue_depth =
         round_up_to_power(options->queue_depth ? options->queue_depth : 1024);
     backend_options.statistics = &loop->statistics;
@@ -407,6 +401,12 @@ void weir_loop_free(weir_loop *loop)
                 "every timer is disarmed before its loop ends");
     loop->backend->ops->close(loop->backend);
     free(loop);
+}
+
+void weir_loop_abandon(weir_loop *loop)
+{
+    if (loop->abandon)
+        loop->abandon(loop);
 }
 
 int weir_backend_probe(const char *name)

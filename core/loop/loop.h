@@ -22,11 +22,12 @@ struct weir_loop {
     weir_ready ready;
     weir_clock clock; /* Monotonic. */
     weir_spin spin;
-    int budget;          /* What an iteration may spend. */
-    bool started;        /* A thread owns the loop. */
-    const void *owner;   /* Which: weir_thread_identity of it. */
-    size_t handle_count; /* Open handles: all are closed before the loop ends. */
-    weir_list watchers;  /* weir_handle_watcher.link: who waits for a free descriptor. */
+    int budget;                       /* What an iteration may spend. */
+    bool started;                     /* A thread owns the loop. */
+    const void *owner;                /* Which: weir_thread_identity of it. */
+    size_t handle_count;              /* Open handles: all are closed before the loop ends. */
+    void (*abandon)(weir_loop *loop); /* For weir_loop_abandon; NULL: nothing to do. */
+    weir_list watchers; /* weir_handle_watcher.link: who waits for a free descriptor. */
     weir_loop_statistics statistics;
     weir_context context;
 

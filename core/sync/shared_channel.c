@@ -28,6 +28,7 @@ static void take_lock(weir_shared_channel *channel)
 
 static void give_lock(weir_shared_channel *channel)
 {
+    weir_interleave();
     weir_sys_lock_give(WEIR_CONTAINER_OF(&channel->lock, weir_sys_lock, taken));
 }
 

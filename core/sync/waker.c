@@ -12,6 +12,7 @@
 
 #include <weir/executor.h>
 
+#include "thread.h"
 #include "waiter.h"
 
 /* Bits of weir_waker.word. */
@@ -43,10 +44,12 @@ void weir_waker_wake(weir_waker *waker)
 {
     uint32_t word = look(waker);
 
+    weir_interleave();
     do {
         if (word & CLOSED)
             return;
     } while (!replace(waker, &word, word_after_wake(word)));
+    weir_interleave();
     if ((word & WAITED) && !(word & IN_FLIGHT))
         weir_executor_post(waker->executor, &waker->courier);
 }
@@ -58,6 +61,7 @@ static uint32_t land(weir_waker *waker)
     uint32_t word = look(waker);
     uint32_t wanted;
 
+    weir_interleave();
     do {
         wanted = word & ~(uint32_t)IN_FLIGHT;
         if (waker->waiter && (word & TOKEN))
@@ -127,6 +131,7 @@ static bool take_token(weir_waker *waker)
     uint32_t word = look(waker);
     uint32_t wanted;
 
+    weir_interleave();
     do {
         wanted = word & TOKEN ? word & ~(uint32_t)TOKEN : word | WAITED;
     } while (!replace(waker, &word, wanted));

@@ -258,3 +258,28 @@ bool weir_sys_is_lost_connection(int error)
         return false;
     }
 }
+
+/* What Linux keeps for the next call on a socket whose connection has failed (sk_err): a reset, a
+ * timeout, or what ICMP said of the way when that came (icmp_err_convert, icmpv6_err_convert). Not
+ * EPIPE: it is of one direction, and may be of our own shutdown. */
+bool weir_sys_ends_connection(int error)
+{
+    switch (-error) {
+    case EACCES:
+    case ECONNABORTED:
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case EPROTO:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
+}

@@ -70,6 +70,7 @@ void weir_sys_yield(void)
 
 void weir_sys_lock_take(weir_sys_lock *lock)
 {
+    weir_interleave();
     while (__atomic_exchange_n(&lock->taken, 1, __ATOMIC_ACQUIRE))
         weir_sys_yield();
 }
@@ -154,12 +155,18 @@ static pthread_cond_t *condition_of(weir_sys_condition *condition)
 
 void weir_sys_mutex_init(weir_sys_mutex *mutex)
 {
-    (void)pthread_mutex_init(mutex_of(mutex), NULL);
+    if (weir_thread.world)
+        weir_thread.world->mutex_init(mutex);
+    else
+        (void)pthread_mutex_init(mutex_of(mutex), NULL);
 }
 
 void weir_sys_mutex_fini(weir_sys_mutex *mutex)
 {
-    (void)pthread_mutex_destroy(mutex_of(mutex));
+    if (weir_thread.world)
+        weir_thread.world->mutex_fini(mutex);
+    else
+        (void)pthread_mutex_destroy(mutex_of(mutex));
 }
 
 void weir_sys_mutex_lock(weir_sys_mutex *mutex)
@@ -180,12 +187,18 @@ void weir_sys_mutex_unlock(weir_sys_mutex *mutex)
 
 void weir_sys_condition_init(weir_sys_condition *condition)
 {
-    (void)pthread_cond_init(condition_of(condition), NULL);
+    if (weir_thread.world)
+        weir_thread.world->condition_init(condition);
+    else
+        (void)pthread_cond_init(condition_of(condition), NULL);
 }
 
 void weir_sys_condition_fini(weir_sys_condition *condition)
 {
-    (void)pthread_cond_destroy(condition_of(condition));
+    if (weir_thread.world)
+        weir_thread.world->condition_fini(condition);
+    else
+        (void)pthread_cond_destroy(condition_of(condition));
 }
 
 void weir_sys_condition_wait(weir_sys_condition *condition, weir_sys_mutex *mutex)

@@ -8,7 +8,7 @@
  * No operating system type appears here. Descriptors are intptr_t; errors are negative errnos.
  * A world stands in for all of it but signals: then clock and threads are the simulator's.
  *
- * Source: posix_clock.c, posix_thread.c, posix_socket.c, posix_signal.c.
+ * Source: posix_clock.c, posix_thread.c, posix_fiber.c, posix_socket.c, posix_signal.c.
  */
 
 #include <stdbool.h>
@@ -58,12 +58,6 @@ void weir_sys_prepare_thread(void);
 
 /** Let another thread run. */
 void weir_sys_yield(void);
-
-/**
- * Another thread may run between what stands before and after this. So it may anywhere; a simulator
- * needs to be told where it matters: on paths that hand something to another thread, which are few.
- */
-static inline void weir_sys_interleave(void);
 
 /* Opaque: words in which the system's own type fits. In place while in use. */
 
@@ -117,6 +111,28 @@ typedef struct weir_sys_lock {
 void weir_sys_lock_take(weir_sys_lock *lock);
 void weir_sys_lock_give(weir_sys_lock *lock);
 
+/* Fibers: threads of control that share one thread, and hand it to each other. */
+
+typedef struct weir_sys_fiber weir_sys_fiber;
+
+typedef void weir_sys_fiber_fn(void *argument);
+
+/** A fiber that runs function when it is first switched to, which must not return: the last thing it
+ * does is to switch away for good. NULL: no memory. */
+weir_sys_fiber *weir_sys_fiber_new(size_t stack_bytes, weir_sys_fiber_fn *function, void *argument);
+
+/** The calling thread, as one that fibers can switch to. NULL: no memory. */
+weir_sys_fiber *weir_sys_fiber_adopt(void);
+
+/** Free a fiber that does not run. What stands on its stack is gone. */
+void weir_sys_fiber_free(weir_sys_fiber *fiber);
+
+/** Go from the running fiber to another; returns when another switches back. */
+void weir_sys_fiber_switch(weir_sys_fiber *from, weir_sys_fiber *to);
+
+/** The same, and from is not switched to again. */
+WEIR_NORETURN void weir_sys_fiber_leave(weir_sys_fiber *from, weir_sys_fiber *to);
+
 /* Sockets. */
 
 struct weir_tcp_listen_options;
@@ -153,6 +169,9 @@ void weir_sys_address_of(const weir_endpoint *endpoint, weir_sys_address *ret_ad
 
 void weir_sys_close(intptr_t descriptor);
 
+/** Whether a transfer that fails so has lost its connection, in both directions. */
+bool weir_sys_ends_connection(int error);
+
 /** Whether an accept failed so for one connection that is gone: the next may succeed at once. */
 bool weir_sys_is_lost_connection(int error);
 
@@ -160,27 +179,24 @@ bool weir_sys_is_lost_connection(int error);
 
 /**
  * What stands in for the system under a thread (weir_thread.world): a simulator's clock, threads and
- * kernel. The slots do what the functions of the same name do.
+ * kernel. The slots do what the functions of the same name do; condition_wake signals, or broadcasts.
  */
 struct weir_sys_world {
     int64_t (*now_ns)(void);
     void (*yield)(void);
-    void (*interleave)(void);
     int (*thread_start)(weir_sys_thread *thread, weir_sys_thread_fn *function, void *argument);
     void (*thread_join)(weir_sys_thread *thread);
+    void (*mutex_init)(weir_sys_mutex *mutex);
+    void (*mutex_fini)(weir_sys_mutex *mutex);
     void (*mutex_lock)(weir_sys_mutex *mutex);
     void (*mutex_unlock)(weir_sys_mutex *mutex);
+    void (*condition_init)(weir_sys_condition *condition);
+    void (*condition_fini)(weir_sys_condition *condition);
     void (*condition_wait)(weir_sys_condition *condition, weir_sys_mutex *mutex);
     void (*condition_wake)(weir_sys_condition *condition, bool all);
     const struct weir_backend_ops *backend; /* The kernel of its loops. */
     weir_memory *(*frames)(void);           /* Where their frames come from by default. */
 };
-
-static inline void weir_sys_interleave(void)
-{
-    if (WEIR_UNLIKELY(weir_thread.world != NULL))
-        weir_thread.world->interleave();
-}
 
 /* Signals. */
 
