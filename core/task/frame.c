@@ -115,6 +115,7 @@ static void send_home(weir_frame_allocator *frames, void *memory, size_t units)
     void *top = __atomic_load_n(&frames->freed_elsewhere, __ATOMIC_RELAXED);
 
     frame->units = units;
+    weir_interleave();
     do {
         frame->next = top;
     } while (!__atomic_compare_exchange_n(&frames->freed_elsewhere, &top, frame, true,
@@ -193,5 +194,7 @@ void weir_frame_discard(weir_task *task, weir_task *child)
 {
     WEIR_ASSERT(child->state == WEIR_TASK_NEW, "only a frame that was not started is discarded");
     WEIR_ASSERT(child->frame_units > 0, "only a frame of weir_frame_new is discarded");
+    WEIR_ASSERT(child->down.frames == task->environment->frames,
+                "a frame is discarded where frames come from its allocator");
     weir_frame_release(task->environment->frames, child, child->frame_units);
 }

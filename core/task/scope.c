@@ -52,16 +52,24 @@ void weir_scope_fini(weir_scope *scope)
 
 void *weir_scope_new(weir_scope *scope, size_t size, weir_resume_fn *resume)
 {
+    weir_frame_allocator *frames = scope->owner->environment->frames;
     size_t units = weir_frame_units(RECORD_BYTES + size);
-    char *memory = weir_frame_allocate(scope->owner->environment->frames, units);
+    char *memory = weir_frame_allocate(frames, units);
     weir_task *child;
 
     if (!memory)
         return NULL;
     child = (weir_task *)(void *)(memory + RECORD_BYTES);
     weir_task_init(child, resume);
+    child->down.frames = frames;
     record_of(child)->units = units;
     return child;
+}
+
+static void check_allocator(const weir_scope *scope, const weir_task *child)
+{
+    WEIR_ASSERT(child->down.frames == scope->owner->environment->frames,
+                "a child of weir_scope_new stays with scopes whose frames come from its allocator");
 }
 
 static void release_record(weir_scope *scope, weir_scope_child *record)
@@ -73,6 +81,7 @@ static void release_record(weir_scope *scope, weir_scope_child *record)
 void weir_scope_discard(weir_scope *scope, weir_task *child)
 {
     WEIR_ASSERT(child->state == WEIR_TASK_NEW, "only a child that was not started is discarded");
+    check_allocator(scope, child);
     release_record(scope, record_of(child));
 }
 
@@ -151,6 +160,8 @@ static void start(weir_scope *scope, weir_scope_child *record, weir_task *child)
 
     WEIR_ASSERT(child->state == WEIR_TASK_NEW, "a task is started once");
     WEIR_ASSERT(child->frame_units == 0, "a child of a scope is embedded or of weir_scope_new");
+    if (record->units)
+        check_allocator(scope, child);
 
     record->join.finished = child_finished;
     record->link.next = NULL;

@@ -11,6 +11,7 @@
 #include <weir/executor.h>
 
 #include "stop_walk.h"
+#include "thread.h"
 
 enum {
     STOP_BITS = WEIR_STOP_REQUESTED | WEIR_STOP_EXPIRED | WEIR_STOP_HARD,
@@ -82,6 +83,17 @@ void weir_shield_end_slowly(weir_task *task)
     task->expired_deferred = 0;
 }
 
+/* What of a request is news. An expiry from outside is never taken back, and who is called or joined
+ * after it inherits it, so that the first counts for all. */
+static unsigned news_of(weir_stop_source *source, unsigned bits)
+{
+    unsigned known = source->has_expired ? WEIR_STOP_EXPIRED : 0;
+
+    if (bits & WEIR_STOP_EXPIRED)
+        source->has_expired = true;
+    return bits & ~known;
+}
+
 /* Arrive on the tree's thread. From the moment IN_FLIGHT is cleared another thread may post the
  * courier again, so its header is not touched after that. */
 static weir_task *courier_resume(weir_task *task)
@@ -89,9 +101,12 @@ static weir_task *courier_resume(weir_task *task)
     weir_stop_source *source = WEIR_CONTAINER_OF(task, weir_stop_source, courier);
     uint32_t word = __atomic_fetch_and(&source->word, ~(uint32_t)(SOURCE_IN_FLIGHT | STOP_BITS),
                                        __ATOMIC_ACQ_REL);
+    unsigned news;
 
     if (!(word & SOURCE_CLOSED)) {
-        weir_task_stop(source->target, word & STOP_BITS);
+        news = news_of(source, word & STOP_BITS);
+        if (news)
+            weir_task_stop(source->target, news);
         return NULL;
     }
     /* The last touch of the source: its closer may free it. */
@@ -121,6 +136,7 @@ void weir_stop_source_open(weir_stop_source *source, weir_task *target)
     source->courier.environment = target->environment;
     source->target = target;
     source->closer = NULL;
+    source->has_expired = false;
     source->wait.ops = &close_wait_ops;
     source->word = 0;
 }
@@ -132,11 +148,13 @@ void weir_stop_source_request(weir_stop_source *source, unsigned bits)
     WEIR_ASSERT(bits && !(bits & ~(unsigned)STOP_BITS), "a stop has bits of WEIR_STOP_");
 
     word = __atomic_load_n(&source->word, __ATOMIC_ACQUIRE);
+    weir_interleave();
     do {
         if (word & SOURCE_CLOSED)
             return;
     } while (!__atomic_compare_exchange_n(&source->word, &word, word | bits | SOURCE_IN_FLIGHT,
                                           true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    weir_interleave();
     if (!(word & SOURCE_IN_FLIGHT))
         weir_executor_post(source->environment->executor, &source->courier);
 }

@@ -461,6 +461,7 @@ struct requester {
     weir_task task;
     void (*steps[4])(struct requester *self); /* In: before the close, with turns between. */
     int step;
+    int count; /* Times that the present step was taken. */
     weir_stop_source source;
     weir_scope scope;
     weir_scope_child record;
@@ -571,6 +572,35 @@ static void check_two_stops(struct requester *self)
 WEIR_TEST(stop, a_request_after_one_that_arrived_travels_again)
 {
     run_requester(request_once_ignored, request_again, check_two_stops);
+}
+
+/* Each of them arrives before the next. */
+static void request_expiries(struct requester *self)
+{
+    self->gate.ignores_stop = true;
+    weir_stop_source_request(&self->source, WEIR_STOP_EXPIRED);
+    if (++self->count < 1000)
+        self->step--;
+}
+
+static void check_one_expiry_then_stop(struct requester *self)
+{
+    CHECK_EQ(self->link.task.expired, 1);
+    CHECK_EQ(self->gate.stop_count, 1);
+    weir_stop_source_request(&self->source, WEIR_STOP_EXPIRED | WEIR_STOP_REQUESTED);
+}
+
+static void check_the_stop_alone(struct requester *self)
+{
+    CHECK_EQ(self->link.task.expired, 1);
+    CHECK_EQ(self->link.task.stop, WEIR_STOP_EXPIRED | WEIR_STOP_REQUESTED);
+    CHECK_EQ(self->gate.stop_count, 2);
+    CHECK_EQ(self->gate.bits, WEIR_STOP_EXPIRED | WEIR_STOP_REQUESTED);
+}
+
+WEIR_TEST(stop, expiries_through_a_source_count_once_however_many_are_requested)
+{
+    run_requester(request_expiries, check_one_expiry_then_stop, check_the_stop_alone);
 }
 
 WEIR_TEST(stop, a_request_after_the_close_does_nothing)

@@ -108,8 +108,8 @@ static inline bool weir_task_recycle(weir_task *task)
 
 /**
  * A child frame from the task's environment, initialised to start at resume; its other fields are
- * indeterminate. Fill in its inputs and
- * weir_call() it: it is freed when it is done.
+ * indeterminate. Fill in its inputs and weir_call() it, from this task or from another with the same
+ * allocator: it is freed when it is done.
  *
  * Returns NULL when the allocator is exhausted: nothing was started and nothing is lost.
  *
@@ -124,10 +124,11 @@ static inline void *weir_frame_new(weir_task *task, size_t size, weir_resume_fn 
     if (!child)
         return NULL;
     weir_task_init_allocated(child, resume, units);
+    child->down.frames = task->environment->frames;
     return child;
 }
 
-/** Give back a frame that was not started. */
+/** Give back a frame that was not started. task may be another one, with the same allocator. */
 WEIR_PUBLIC void weir_frame_discard(weir_task *task, weir_task *child);
 
 WEIR_C_END

@@ -53,8 +53,8 @@ WEIR_PUBLIC void weir_scope_fini(weir_scope *scope);
  * A frame for a new child, initialised to start at resume. Fill in its inputs, then
  * weir_scope_start() it or weir_scope_discard() it. It is freed when the child is done.
  *
- * The frame's other fields are indeterminate. Returns NULL when the allocator is exhausted. Allocate the child before you accept or open
- * what it will own: then exhaustion loses nothing.
+ * The frame's other fields are indeterminate. Returns NULL when the allocator is exhausted. Allocate
+ * the child before you accept or open what it will own: then exhaustion loses nothing.
  *
  * @size  bytes of the frame, whose first member is a weir_task
  */
@@ -64,8 +64,9 @@ WEIR_PUBLIC void *weir_scope_new(weir_scope *scope, size_t size, weir_resume_fn 
 WEIR_PUBLIC void weir_scope_discard(weir_scope *scope, weir_task *child);
 
 /**
- * Start a child of weir_scope_new: it is posted, and runs after this task has suspended. It inherits
- * the owner's stop; a deadline that has passed reaches it through the join.
+ * Start a child of weir_scope_new, of this scope or of one with the same frame allocator: it is
+ * posted, and runs after this task has suspended. It inherits the owner's stop; a deadline that has
+ * passed reaches it through the join.
  */
 WEIR_PUBLIC void weir_scope_start(weir_scope *scope, weir_task *child);
 

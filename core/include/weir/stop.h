@@ -30,7 +30,8 @@ WEIR_C_BEGIN
  * Completes nothing inside the call: what was waiting becomes ready.
  * Thread     that of the tree's executor
  *
- * @bits  WEIR_STOP_REQUESTED, WEIR_STOP_HARD or WEIR_STOP_EXPIRED
+ * @bits  WEIR_STOP_REQUESTED, WEIR_STOP_HARD or WEIR_STOP_EXPIRED; each of the last counts as a
+ *        deadline that passed, of which at most 255 cover a task
  */
 WEIR_PUBLIC void weir_task_stop(weir_task *task, unsigned bits);
 
@@ -82,13 +83,14 @@ typedef struct weir_stop_source {
     weir_task *closer;                   /* Waits in weir_stop_source_close, or NULL. */
     weir_wait wait;                      /* The closer's. */
     uint32_t word; /* Stop bits on the way, CLOSED, IN_FLIGHT: __atomic, acq_rel on both sides. */
+    bool has_expired; /* The tree has been told of an expiry. Executor's thread. */
 } weir_stop_source;
 
 /** Open a source that stops target and all below it. On the thread of the target's executor. */
 WEIR_PUBLIC void weir_stop_source_open(weir_stop_source *source, weir_task *target);
 
 /**
- * Ask for a stop. After the source was closed it does nothing.
+ * Ask for a stop, any number of times. After the source was closed it does nothing.
  *
  * Thread     any, as long as the source lives
  */

@@ -96,9 +96,10 @@ struct weir_task {
         weir_join *join; /* With WEIR_TASK_JOINED: who counts this child. */
     } continuation;
     union {
-        weir_task *next;  /* READY: the one behind it on the queue. */
-        weir_task *child; /* CALLING. */
-        weir_wait *wait;  /* WAITING. */
+        weir_task *next;                     /* READY: the one behind it on the queue. */
+        weir_task *child;                    /* CALLING. */
+        weir_wait *wait;                     /* WAITING. */
+        struct weir_frame_allocator *frames; /* NEW, not embedded: where its frame came from. */
     } down;
     const weir_environment *environment; /* The parent's; outlives the task. */
     uint8_t stop;             /* WEIR_STOP_ bits in force: the byte a starter looks at. */
@@ -212,6 +213,8 @@ WEIR_MUST_USE static inline weir_task *weir_call(weir_task *task, weir_task *chi
     uint8_t expired = task->expired;
 
     WEIR_ASSERT(child->state == WEIR_TASK_NEW, "a task is started once");
+    WEIR_ASSERT(child->frame_units == 0 || child->down.frames == environment->frames,
+                "an allocated frame is called where frames come from its allocator");
 
     child->stop = stop;
     child->expired = expired;
