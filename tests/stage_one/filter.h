@@ -10,6 +10,7 @@
 #include <weir/stream.h>
 #include <weir/test/kit.h>
 
+#include "at_once.h"
 #include "test.h"
 
 struct reading {
@@ -119,35 +120,6 @@ static inline bool run_stopped_and_again(weir_task *task, size_t step, weir_resu
     if (ret_result->error == WEIR_CANCELLED)
         *ret_result = run_again(task);
     return true;
-}
-
-struct launch {
-    weir_root root;
-    weir_result result;
-    bool is_done;
-};
-
-static inline void launch_done(weir_root *root, weir_result result)
-{
-    struct launch *launch = root->user;
-
-    launch->result = result;
-    launch->is_done = true;
-}
-
-/* Run the task, which never suspends: one turn is all that it gets. */
-static inline weir_result run_at_once(weir_task *task)
-{
-    weir_manual_options options = {.budget = 1000000};
-    weir_manual manual;
-    struct launch launch = {.is_done = false};
-
-    weir_manual_init(&manual, &options);
-    weir_run_async(weir_manual_executor(&manual), &launch.root, task, launch_done, &launch);
-    (void)weir_manual_poll(&manual);
-    CHECK(launch.is_done);
-    weir_manual_fini(&manual);
-    return launch.result;
 }
 
 #define CHECK_RESULT(r, wanted_error, wanted_count) \

@@ -14,6 +14,7 @@
 #include <weir/stream_adapters.h>
 #include <weir/test/kit.h>
 
+#include "at_once.h"
 #include "part_stream.h"
 
 static const char text[] = "abcdefg";
@@ -226,26 +227,17 @@ WEIR_TEST(copy, every_way_moves_every_byte_in_order)
     haul_everywhere(haul_it, WEIR_SCRIPT_POSTED, false);
 }
 
-static void haul_in_one_go(const struct way *way, const struct scripts *scripts, size_t memory_size)
+static void haul_at_once(const struct way *way, const struct scripts *scripts, size_t memory_size)
 {
-    weir_manual manual;
-    weir_root root;
     struct haul haul;
 
     haul_init(&haul, way, scripts, memory_size);
-    weir_manual_init(&manual, NULL);
-    weir_run_async(weir_manual_executor(&manual), &root, &haul.task, NULL, NULL);
-    (void)weir_manual_poll(&manual);
-    CHECK_EQ(haul.task.state, WEIR_TASK_DONE);
-    check_whole(&haul, weir_task_result(&haul.task));
-    while (weir_manual_poll(&manual))
-        ;
-    weir_manual_fini(&manual);
+    check_whole(&haul, run_at_once(&haul.task));
 }
 
 WEIR_TEST(copy, between_streams_that_are_always_ready_nothing_suspends)
 {
-    haul_everywhere(haul_in_one_go, WEIR_SCRIPT_AT_ONCE, false);
+    haul_everywhere(haul_at_once, WEIR_SCRIPT_AT_ONCE, false);
 }
 
 /* Failures. */

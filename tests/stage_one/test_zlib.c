@@ -6,7 +6,7 @@
 
 #include "filter.h"
 
-enum { SIZE = 1 << 20, ROOM = SIZE + SIZE / 8, SMALL = 3000, WINDOW = 512 };
+enum { SIZE = 1 << 20, ROOM = SIZE + SIZE / 8, SMALL = 3000, LARGE = 1 << 17, WINDOW = 512 };
 
 static unsigned char plain[SIZE], packed[ROOM], again[ROOM];
 
@@ -261,6 +261,173 @@ WEIR_TEST(zlib, memory_is_asked_for_at_init_only_and_all_of_it_comes_back)
     CHECK(weir_fuse_points(&fuse) >= 3);
 }
 
+WEIR_TEST(zlib, a_writer_asks_for_memory_at_init_only_and_all_of_it_comes_back)
+{
+    unsigned char window[WINDOW];
+    weir_fuse fuse;
+    weir_fuse_memory fused;
+    weir_counting_memory memory;
+    weir_script_stream next;
+    weir_deflate deflate;
+    struct writing writing;
+    size_t total;
+    int error;
+
+    fill(SMALL);
+    weir_fuse_init(&fuse, -ENOMEM);
+    while (weir_fuse_next(&fuse)) {
+        weir_script script = {.capture = weir_buffer_of(packed, sizeof packed)};
+
+        weir_fuse_memory_init(&fused, &fuse, NULL);
+        weir_counting_memory_init(&memory, &fused.memory);
+        weir_script_stream_init(&next, NULL, &script);
+        error = weir_deflate_init(&deflate, &next.stream.out, WEIR_ZLIB_GZIP, 6,
+                                  weir_buffer_of(window, sizeof window), &memory.memory);
+        CHECK_EQ(error, weir_fuse_is_blown(&fuse) ? -ENOMEM : 0);
+        if (!error) {
+            total = memory.total_count;
+            writing = writing_of(&deflate.out, plain, SMALL, 100);
+            CHECK_RESULT(run_at_once(&writing.task), 0, 0);
+            CHECK_EQ(memory.total_count, total);
+            weir_deflate_fini(&deflate);
+        }
+        weir_script_stream_fini(&next);
+        weir_counting_memory_fini(&memory);
+    }
+    CHECK(weir_fuse_points(&fuse) >= 3);
+}
+
+/* Over streams that are always ready. */
+
+static void write_at_once(int level, size_t window_size)
+{
+    weir_script script = {.capture = weir_buffer_of(packed, sizeof packed), .chunk_max = 11};
+    unsigned char window[WINDOW];
+    weir_script_stream next;
+    weir_deflate deflate;
+    struct writing writing;
+
+    weir_script_stream_init(&next, NULL, &script);
+    CHECK_EQ(weir_deflate_init(&deflate, &next.stream.out, WEIR_ZLIB_ZLIB, level,
+                               weir_buffer_of(window, window_size), NULL),
+             0);
+    writing = writing_of(&deflate.out, plain, LARGE, 0);
+    CHECK_RESULT(run_at_once(&writing.task), 0, 0);
+    weir_deflate_fini(&deflate);
+    weir_script_stream_fini(&next);
+}
+
+WEIR_TEST(zlib, over_a_stream_that_is_always_ready_a_writer_never_suspends)
+{
+    fill(LARGE);
+    for (int level = WEIR_DEFLATE_LEVEL_DEFAULT; level <= 9; level++) {
+        write_at_once(level, WEIR_DEFLATE_WINDOW_MIN);
+        write_at_once(level, WINDOW);
+    }
+}
+
+WEIR_TEST(zlib, over_a_stream_that_is_always_ready_a_reader_never_suspends)
+{
+    size_t size, window_size;
+
+    fill(SMALL);
+    CHECK_RESULT(pack(WEIR_ZLIB_ZLIB, 6, SMALL, at_once, WINDOW, &size), 0, 0);
+    for (window_size = 1; window_size <= WINDOW; window_size *= 8) {
+        weir_script script = {.bytes = weir_const_buffer_of(packed, size), .chunk_max = 11};
+        unsigned char window[WINDOW];
+        weir_script_stream next;
+        weir_inflate inflate;
+        struct reading reading;
+
+        weir_script_stream_init(&next, &script, NULL);
+        CHECK_EQ(weir_inflate_init(&inflate, &next.stream.in, WEIR_ZLIB_ZLIB,
+                                   weir_buffer_of(window, window_size), NULL),
+                 0);
+        reading = reading_of(&inflate.in, again, sizeof again, 0);
+        CHECK_RESULT(run_at_once(&reading.task), WEIR_EOF, SMALL);
+        weir_inflate_fini(&inflate);
+        weir_script_stream_fini(&next);
+    }
+}
+
+/* Members. */
+
+static unsigned char members[ROOM];
+
+/* Compress the beginning of the plain bytes and append it. */
+static void append_member(size_t *size, size_t plain_size)
+{
+    size_t packed_size;
+
+    CHECK_RESULT(pack(WEIR_ZLIB_GZIP, 6, plain_size, at_once, WINDOW, &packed_size), 0, 0);
+    memcpy(members + *size, packed, packed_size);
+    *size += packed_size;
+}
+
+static void read_member(weir_inflate *inflate, int error, size_t plain_size)
+{
+    struct reading reading = reading_of(&inflate->in, again, sizeof again, 0);
+
+    memset(again, 0, plain_size);
+    CHECK_RESULT(weir_test_run(&reading.task), error, plain_size);
+    CHECK(!memcmp(again, plain, plain_size));
+}
+
+WEIR_TEST(zlib, a_restart_goes_on_with_the_next_member_however_much_was_read_ahead)
+{
+    static const size_t sizes[] = {100, 0, SMALL, 1};
+    static const size_t chunks[] = {1, 7, WINDOW};
+    size_t size = 0, i, j;
+
+    fill(SMALL);
+    for (i = 0; i < 4; i++)
+        append_member(&size, sizes[i]);
+    for (i = 0; i < 3; i++) {
+        weir_script script = {.bytes = weir_const_buffer_of(members, size),
+                              .chunk_max = chunks[i],
+                              .pace = WEIR_SCRIPT_POSTED};
+        unsigned char window[WINDOW];
+        weir_script_stream next;
+        weir_inflate inflate;
+
+        weir_script_stream_init(&next, &script, NULL);
+        CHECK_EQ(weir_inflate_init(&inflate, &next.stream.in, WEIR_ZLIB_GZIP,
+                                   weir_buffer_of(window, sizeof window), NULL),
+                 0);
+        for (j = 0; j < 4; j++) {
+            read_member(&inflate, WEIR_EOF, sizes[j]);
+            weir_inflate_restart(&inflate);
+        }
+        read_member(&inflate, WEIR_TRUNCATED, 0); /* There is no fifth. */
+        weir_inflate_fini(&inflate);
+        weir_script_stream_fini(&next);
+    }
+}
+
+WEIR_ABORT_TEST(zlib_misuse, a_restart_while_a_read_is_in_flight)
+{
+    weir_script held = {.pace = WEIR_SCRIPT_HELD};
+    unsigned char window[WINDOW];
+    weir_script_stream next;
+    weir_inflate inflate;
+    struct reading reading;
+    weir_manual manual;
+    weir_root root;
+
+    weir_script_stream_init(&next, &held, NULL);
+    CHECK_EQ(weir_inflate_init(&inflate, &next.stream.in, WEIR_ZLIB_GZIP,
+                               weir_buffer_of(window, sizeof window), NULL),
+             0);
+    reading = reading_of(&inflate.in, again, sizeof again, 0);
+    weir_manual_init(&manual, NULL);
+    weir_run_async(weir_manual_executor(&manual), &root, &reading.task, NULL, NULL);
+    (void)weir_manual_poll(&manual);
+    CHECK(weir_script_is_waiting(&next.in));
+    weir_inflate_restart(&inflate);
+}
+
+/* Flushing. */
+
 struct flushing {
     weir_task task;
     weir_deflate *deflate;
@@ -299,10 +466,47 @@ WEIR_TEST(zlib, what_was_flushed_can_be_read_for_each_size_of_window)
         CHECK_RESULT(weir_test_run(&writing.task), 0, 0);
         flushing.deflate = &deflate;
         weir_task_init(&flushing.task, flushing_resume);
-        CHECK_RESULT(weir_test_run(&flushing.task), 0, 0);
+        CHECK_RESULT(run_at_once(&flushing.task), 0, 0);
         CHECK_RESULT(unpack(WEIR_ZLIB_ZLIB, weir_script_position(&next.out), at_once, &ahead),
                      WEIR_TRUNCATED, 200);
         weir_deflate_fini(&deflate);
         weir_script_stream_fini(&next);
     }
+}
+
+WEIR_TEST(zlib, a_flush_that_is_stopped_at_any_step_goes_on_and_loses_no_byte)
+{
+    bool is_stopped = true;
+    size_t step, ahead;
+
+    fill(SMALL);
+    for (step = 0; is_stopped; step++) {
+        weir_script script = {.capture = weir_buffer_of(packed, sizeof packed),
+                              .chunk_max = 9,
+                              .pace = WEIR_SCRIPT_POSTED,
+                              .stops_late = step % 2};
+        unsigned char window[64];
+        weir_script_stream next;
+        weir_deflate deflate;
+        struct writing writing;
+        struct flushing flushing = {.deflate = &deflate};
+        weir_result r;
+
+        weir_script_stream_init(&next, NULL, &script);
+        CHECK_EQ(weir_deflate_init(&deflate, &next.stream.out, WEIR_ZLIB_ZLIB, 6,
+                                   weir_buffer_of(window, sizeof window), NULL),
+                 0);
+        writing = writing_of(&deflate.out, plain, 200, 0);
+        writing.is_open = true;
+        CHECK_RESULT(weir_test_run(&writing.task), 0, 0);
+        weir_task_init(&flushing.task, flushing_resume);
+        is_stopped = run_stopped_and_again(&flushing.task, step, &r);
+        CHECK_RESULT(r, 0, 0);
+        CHECK_RESULT(unpack(WEIR_ZLIB_ZLIB, weir_script_position(&next.out), at_once, &ahead),
+                     WEIR_TRUNCATED, 200);
+        CHECK(!memcmp(again, plain, 200));
+        weir_deflate_fini(&deflate);
+        weir_script_stream_fini(&next);
+    }
+    CHECK(step > 10);
 }

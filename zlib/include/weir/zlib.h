@@ -79,7 +79,8 @@ WEIR_PUBLIC weir_const_buffer weir_inflate_ahead(const weir_inflate *inflate);
 
 /**
  * Begin with another compressed stream, of the same format: in the bytes ahead first, then in next.
- * So are the members of a gzip file read. Asserts that no read is in flight.
+ * So are the members of a gzip file read; where there is none, reading ends with WEIR_TRUNCATED and no
+ * byte. Asserts that no read is in flight.
  */
 WEIR_PUBLIC void weir_inflate_restart(weir_inflate *inflate);
 

@@ -6,13 +6,14 @@
  * The test kit: tools for tests of code that stands on weir. They need no kernel, no thread and no
  * time that passes, and work under any test framework, or none.
  *
- *      <weir/test/run.h>            runs a task to its end, and sees to it that nothing is left
- *      <weir/test/fuse.h>           fails the first operation, the second, ... until none is left
- *      <weir/test/memory.h>         memory that counts, and memory that fails when a fuse says so
- *      <weir/test/script_stream.h>  a connection to a peer that follows a script
- *      <weir/test/stream_pair.h>    two ends of a connection in memory
- *      <weir/test/grinder.h>        every way to cut bytes into buffers
- *      <weir/test/fail.h>           how a failure is told
+ *      <weir/test/run.h>             runs a task to its end, and sees to it that nothing is left
+ *      <weir/test/fuse.h>            fails the first operation, the second, ... until none is left
+ *      <weir/test/memory.h>          memory that counts, and memory that fails when a fuse says so
+ *      <weir/test/script_stream.h>   a connection to a peer that follows a script
+ *      <weir/test/script_buffers.h>  a buffer source and a buffer sink that follow one
+ *      <weir/test/stream_pair.h>     two ends of a connection in memory
+ *      <weir/test/grinder.h>         every way to cut bytes into buffers
+ *      <weir/test/fail.h>            how a failure is told
  *
  * Below them all is <weir/manual.h>, the executor that runs when it is told to: a test that wants
  * to look at its tasks between two turns launches them there with weir_run_async, lets them run
@@ -57,6 +58,7 @@
 #include <weir/test/grinder.h>
 #include <weir/test/memory.h>
 #include <weir/test/run.h>
+#include <weir/test/script_buffers.h>
 #include <weir/test/script_stream.h>
 #include <weir/test/stream_pair.h>
 

@@ -50,6 +50,7 @@ typedef struct weir_script {
 typedef struct weir_script_way {
     weir_script script;
     size_t position; /* Bytes moved. */
+    size_t taken;    /* Counted by the operation in flight, also when it fails: a sink's. */
     int failure;     /* Of a fuse: it stays, as a stream's failures do. */
     bool is_cut;     /* An operation was cancelled or blown: the script need not come to its end. */
     bool is_ended;   /* Writing has ended. */
