@@ -30,6 +30,8 @@ static weir_task *write_resume(weir_task *task)
             WEIR_RETURN(task, weir_result_of(r.error, 0));
     }
     WEIR_AWAIT(task, r, commit(task, self));
+    if (self->taken == weir_const_buffers_size(self->origins, self->origin_count))
+        r.error = 0; /* The next commit meets it again. */
     WEIR_RETURN(task, weir_result_of(r.error, self->taken));
     WEIR_END(task);
 }

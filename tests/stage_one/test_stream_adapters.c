@@ -343,6 +343,29 @@ WEIR_TEST(sink_stream, bytes_that_were_taken_are_counted_beside_the_error)
     check_written(&t, "abc");
 }
 
+/* Else who treats an error as "not all of it was taken" sends the bytes twice. */
+WEIR_TEST(sink_stream, a_write_that_took_all_its_bytes_succeeds_and_the_next_meets_the_error)
+{
+    struct sunk t;
+    weir_sink_stream stream;
+    const weir_const_buffer origins[3] = {{text, 1}, {NULL, 0}, {text + 1, 3}};
+
+    sunk_init(&t);
+    part_add(&t.parts, 1, 0);
+    part_add(&t.parts, 0, -EIO);
+    part_add(&t.parts, 0, -EIO);
+    part_add(&t.parts, 8, 0);
+    part_add(&t.parts, 8, 0);
+    weir_sink_stream_init(&stream, &t.adapter.sink);
+    t.call.to_sink = &stream;
+    t.call.origins = origins;
+    CHECK_RESULT(run(&t.call, start_gather), 0, 4);
+    check_written(&t, "a");
+    CHECK_RESULT(run(&t.call, start_gather), -EIO, 0);
+    CHECK_RESULT(run(&t.call, start_gather), 0, 4);
+    check_written(&t, "abcdabcd");
+}
+
 WEIR_TEST(sink_stream, a_write_that_finds_no_room_waits_for_some)
 {
     struct sunk t;
