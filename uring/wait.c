@@ -5,7 +5,8 @@
  * A loop wakes another by a message from its own ring, which goes out with its next submission. Who
  * has no ring, or is a signal handler, writes the eventfd that each ring reads. A message can fail
  * (-ENOMEM in the kernel): its sender's completion then names the target by a number that is looked
- * up among the rings that live, and the eventfd is written instead. A wake is never lost.
+ * up among the rings that live, and the eventfd is written instead. So it is for messages that the
+ * kernel did not take when it was asked to, for the sender may not ask again. A wake is never lost.
  */
 #include "uring.h"
 
@@ -181,6 +182,22 @@ static void block(struct uring *uring, int64_t deadline_ns)
     check(uring, io_uring_submit_and_wait_timeout(&uring->ring, &completion, 1, &timeout, NULL));
 }
 
+/* The kernel has not taken all entries. Those that wake others are done by hand; the messages still go
+ * out when it takes them, and wake once more. */
+WEIR_NOINLINE static void wake_by_hand(const struct uring *uring)
+{
+    const struct io_uring_sq *queue = &uring->ring.sq;
+    unsigned count = io_uring_sq_ready(&uring->ring);
+    unsigned i;
+
+    for (i = queue->sqe_tail - count; i != queue->sqe_tail; i++) {
+        uint64_t user_data = queue->sqes[i & *queue->kring_mask].user_data;
+
+        if ((user_data & URING_TAG_MASK) == URING_WAKE_SENT)
+            wake_failed((uint32_t)(user_data >> URING_TAG_BITS));
+    }
+}
+
 void weir_uring_wait(weir_backend *backend, int64_t deadline_ns)
 {
     struct uring *uring = uring_of(backend);
@@ -193,6 +210,8 @@ void weir_uring_wait(weir_backend *backend, int64_t deadline_ns)
         flush(uring);
     else
         block(uring, deadline_ns);
+    if (WEIR_UNLIKELY(io_uring_sq_ready(&uring->ring) > 0))
+        wake_by_hand(uring);
     if (WEIR_UNLIKELY(uring->is_overflowing || (kernel_flags(uring) & IORING_SQ_CQ_OVERFLOW)))
         count_overflow(uring);
     reap(uring);

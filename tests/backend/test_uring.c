@@ -473,6 +473,41 @@ WEIR_TEST(uring_wake, a_sender_whose_queue_is_refused_wakes_by_the_eventfd)
     seam_close(target);
 }
 
+/* A wake that stands in the queue when the kernel refuses it, or takes only what stands before it, and
+ * whose sender then ends. */
+static void end_before_it_goes_out(enum fuse_call call)
+{
+    struct uring *target = seam_start(DEPTH);
+    struct uring *sender = seam_start(DEPTH);
+
+    if (!target->is_message_able)
+        test_skip("rings cannot send messages here");
+    seam_poll(sender);
+    seam_poll(target);
+    fuse_light(call, EAGAIN, 1, FUSE_FOREVER);
+    SEAM_OPS->wake(&sender->base, &sender->base); /* This one may go out. */
+    SEAM_OPS->wake(&target->base, &sender->base);
+    CHECK_EQ(io_uring_sq_ready(&sender->ring), 2);
+    SEAM_OPS->wait(&sender->base, WEIR_WAIT_POLL);
+    CHECK(fuse_put_out() > 0);
+    seam_close(sender);
+    seam_statistics.wakeups = 0;
+    (void)alarm(20); /* A lost wake would be waited for until then. */
+    while (seam_statistics.wakeups == 0)
+        SEAM_OPS->wait(&target->base, WEIR_WAIT_FOREVER);
+    seam_close(target);
+}
+
+WEIR_TEST(uring_wake, a_message_that_is_refused_is_replaced_by_the_eventfd)
+{
+    end_before_it_goes_out(FUSE_RING_SUBMIT);
+}
+
+WEIR_TEST(uring_wake, a_message_behind_what_was_taken_is_replaced_by_the_eventfd)
+{
+    end_before_it_goes_out(FUSE_RING_SUBMIT_SHORT);
+}
+
 WEIR_TEST(uring_wake, wakes_from_many_threads_are_never_lost)
 {
     enum { THREADS = 4, WAKES = 200 };
