@@ -66,6 +66,14 @@ static void waiter_complete(struct accept_waiter *waiter, int error)
     weir_loop_wake_task(waiter->acceptor->handle.loop, task_of(waiter), error, 0);
 }
 
+/* Nobody will have the connection. Its peer sees a reset, as of one that stands in the backlog of a
+ * listener that is closed: an end would look as if it had been served. */
+static void turn_away(const weir_tcp_acceptor *acceptor, intptr_t descriptor)
+{
+    sockets_of(acceptor)->reset(descriptor);
+    sockets_of(acceptor)->close(descriptor);
+}
+
 /* The queue of accepted descriptors. */
 
 static uint32_t queue_index(const weir_tcp_acceptor *acceptor, uint32_t position)
@@ -96,7 +104,7 @@ static bool queue_grow(weir_tcp_acceptor *acceptor)
 static void queue_push(weir_tcp_acceptor *acceptor, intptr_t descriptor)
 {
     if (acceptor->queue_count == acceptor->queue_capacity && !queue_grow(acceptor)) {
-        sockets_of(acceptor)->close(descriptor);
+        turn_away(acceptor, descriptor);
         return;
     }
     acceptor->queue[queue_index(acceptor, acceptor->queue_count)] = descriptor;
@@ -256,7 +264,7 @@ static const struct weir_operation_ops release_ops = {
 static void drop_queue(weir_tcp_acceptor *acceptor)
 {
     while (acceptor->queue_count > 0) {
-        sockets_of(acceptor)->close(acceptor->queue[acceptor->queue_head]);
+        turn_away(acceptor, acceptor->queue[acceptor->queue_head]);
         queue_drop_first(acceptor);
     }
 }
@@ -299,7 +307,7 @@ weir_task *weir_tcp_acceptor_close(weir_task *task, weir_tcp_acceptor *acceptor)
 static void connection_came(weir_tcp_acceptor *acceptor, intptr_t descriptor)
 {
     if (acceptor->state == ACCEPTOR_CLOSING) {
-        sockets_of(acceptor)->close(descriptor);
+        turn_away(acceptor, descriptor);
         return;
     }
     acceptor->retry_delay_ns = RETRY_DELAY_MIN_NS;

@@ -30,6 +30,8 @@ void weir_tcp_socket_init(weir_tcp_socket *socket)
     socket->state = TCP_CLOSED;
     socket->releasing = false;
     socket->resets = false;
+    socket->failure = 0;
+    socket->has_ended = false;
 }
 
 bool weir_tcp_is_open(const weir_tcp_socket *socket)
@@ -47,6 +49,8 @@ int weir_tcp_socket_adopt(weir_tcp_socket *socket, weir_loop *loop, intptr_t des
         return error;
     socket->state = TCP_OPEN;
     socket->resets = false;
+    socket->failure = 0;
+    socket->has_ended = false;
     return 0;
 }
 
@@ -255,6 +259,8 @@ static int open_for(weir_tcp_socket *socket, weir_loop *loop, const weir_endpoin
     }
     socket->state = TCP_CONNECTING;
     socket->resets = false;
+    socket->failure = 0;
+    socket->has_ended = false;
     return 0;
 }
 

@@ -2,6 +2,8 @@
 /* TCP sockets as streams: reading, writing, and waiting for either. */
 #include "tcp.h"
 
+#include "sys.h"
+
 /* The kernel takes at most this many buffers in one call (IOV_MAX). */
 enum { BUFFERS_MAX = 1024 };
 
@@ -29,34 +31,55 @@ static inline int check_start(const weir_task *task, const weir_tcp_socket *sock
 
 /* What results mean. */
 
+/* What has ended stays ended, and what is lost stays lost. The kernel tells of a lost connection once, to
+ * whichever direction asks first, and shows an end from then on: what was cut off would look complete. */
+static int lasting(weir_tcp_socket *socket, enum weir_direction direction, int result)
+{
+    bool is_loss = result < 0 && weir_sys_ends_connection(result);
+
+    if (is_loss && !socket->failure)
+        socket->failure = result;
+    if (direction == WEIR_READING && socket->has_ended && (is_loss || result == 0))
+        return 0;
+    if (socket->failure && (is_loss || result == 0 || result == -EPIPE))
+        return socket->failure;
+    if (result == 0)
+        socket->has_ended = true;
+    return result;
+}
+
 /* No bytes, and why. Our own close looks like an end or a broken pipe where its cancel came late. */
-static weir_result failure(const weir_task *task, const weir_tcp_socket *socket, int result)
+static weir_result failure(const weir_task *task, weir_tcp_socket *socket,
+                           enum weir_direction direction, int result)
 {
     if (socket->state == TCP_CLOSING)
         result = -ECANCELED;
+    else
+        result = lasting(socket, direction, result);
     return weir_result_of(result == 0 ? WEIR_EOF : tcp_error_of(task, result), 0);
 }
 
-static weir_result read_result(const weir_task *task, const weir_tcp_socket *socket, int result)
+static weir_result read_result(const weir_task *task, weir_tcp_socket *socket, int result)
 {
     if (WEIR_LIKELY(result > 0))
         return weir_result_of(0, (size_t)result);
-    return failure(task, socket, result);
+    return failure(task, socket, WEIR_READING, result);
 }
 
-static weir_result write_result(const weir_task *task, const weir_tcp_socket *socket, int result)
+static weir_result write_result(const weir_task *task, weir_tcp_socket *socket, int result)
 {
     if (WEIR_LIKELY(result >= 0))
         return weir_result_of(0, (size_t)result);
-    return failure(task, socket, result);
+    return failure(task, socket, WEIR_WRITING, result);
 }
 
 /* The number says which events came, not how many bytes. */
-static weir_result ready_result(const weir_task *task, const weir_tcp_socket *socket, int result)
+static weir_result ready_result(const weir_task *task, weir_tcp_socket *socket,
+                                enum weir_direction direction, int result)
 {
     if (result >= 0 && socket->state == TCP_OPEN)
         return weir_result_of(0, 0);
-    return failure(task, socket, result);
+    return failure(task, socket, direction, result);
 }
 
 static weir_task *complete(weir_task *task, weir_result outcome)
@@ -66,11 +89,21 @@ static weir_task *complete(weir_task *task, weir_result outcome)
 
 /* Completions. */
 
+/* Apart, so that what is usual needs no frame. */
+WEIR_NOINLINE static void read_failed(weir_operation *operation, int result)
+{
+    tcp_operation_completed(
+        operation, WEIR_READING,
+        failure(tcp_task_of(operation), operation->object, WEIR_READING, result));
+}
+
 static void read_completed(weir_operation *operation, int result, unsigned flags)
 {
     (void)flags;
-    tcp_operation_completed(operation, WEIR_READING,
-                            read_result(tcp_task_of(operation), operation->object, result));
+    if (WEIR_LIKELY(result > 0))
+        tcp_operation_completed(operation, WEIR_READING, weir_result_of(0, (size_t)result));
+    else
+        read_failed(operation, result);
 }
 
 static void write_completed(weir_operation *operation, int result, unsigned flags)
@@ -83,15 +116,17 @@ static void write_completed(weir_operation *operation, int result, unsigned flag
 static void readable_completed(weir_operation *operation, int result, unsigned flags)
 {
     (void)flags;
-    tcp_operation_completed(operation, WEIR_READING,
-                            ready_result(tcp_task_of(operation), operation->object, result));
+    tcp_operation_completed(
+        operation, WEIR_READING,
+        ready_result(tcp_task_of(operation), operation->object, WEIR_READING, result));
 }
 
 static void writable_completed(weir_operation *operation, int result, unsigned flags)
 {
     (void)flags;
-    tcp_operation_completed(operation, WEIR_WRITING,
-                            ready_result(tcp_task_of(operation), operation->object, result));
+    tcp_operation_completed(
+        operation, WEIR_WRITING,
+        ready_result(tcp_task_of(operation), operation->object, WEIR_WRITING, result));
 }
 
 /*
@@ -444,7 +479,7 @@ weir_task *weir_tcp_wait(weir_task *task, weir_tcp_socket *socket, enum weir_dir
                                 &socket->handle, direction);
     if (result == WEIR_IN_FLIGHT)
         return tcp_in_flight(task, socket, direction);
-    return complete(task, ready_result(task, socket, result));
+    return complete(task, ready_result(task, socket, direction, result));
 }
 
 const struct weir_read_stream_ops weir_tcp_in_ops = {

@@ -332,7 +332,7 @@ WEIR_CONTRACT_TEST(tcp, a_write_after_a_reset_of_the_peer_is_an_error_and_no_sig
     is_expected = r.error == -EPIPE || r.error == -ECONNRESET;
     CHECK(is_expected);
     op_write(&t.f, &t.op, &t.socket, "x", 1);
-    check_result(op_wait(&t.f, &t.op), -EPIPE, 0);
+    check_result(op_wait(&t.f, &t.op), r.error, 0);
     reading_fini(&t);
 }
 
@@ -406,6 +406,97 @@ WEIR_CONTRACT_TEST(tcp, a_read_and_a_write_are_in_flight_at_once)
     CHECK(op_wait(&t.f, &write_op).error != 0);
     reading_fini(&t);
     free(data);
+}
+
+/* The kernel tells of a reset once, and shows an end from then on. */
+WEIR_CONTRACT_TEST(tcp, a_connection_that_is_lost_does_not_look_complete)
+{
+    struct reading t;
+
+    reading_init(&t, backend);
+    raw_reset(t.peer);
+    op_write(&t.f, &t.op, &t.socket, "x", 1);
+    check_result(op_wait(&t.f, &t.op), -ECONNRESET, 0);
+    op_read_some(&t.f, &t.op, &t.socket, t.data, 4);
+    check_result(op_wait(&t.f, &t.op), -ECONNRESET, 0);
+    op_read(&t.f, &t.op, &t.socket, t.data, 4);
+    check_result(op_wait(&t.f, &t.op), -ECONNRESET, 0);
+    op_write(&t.f, &t.op, &t.socket, "x", 1);
+    check_result(op_wait(&t.f, &t.op), -ECONNRESET, 0);
+    reading_fini(&t);
+}
+
+WEIR_CONTRACT_TEST(tcp, a_connection_lost_in_both_directions_fails_in_both)
+{
+    enum { SIZE = 4 << 20 };
+    uint8_t *data = calloc(1, SIZE);
+    struct op write_op;
+    struct reading t;
+
+    reading_init(&t, backend);
+    op_write(&t.f, &write_op, &t.socket, data, SIZE);
+    op_read(&t.f, &t.op, &t.socket, t.data, 4);
+    fixture_turn(&t.f);
+    CHECK(!write_op.job.done && !t.op.job.done);
+    raw_reset(t.peer);
+    check_result(op_wait(&t.f, &t.op), -ECONNRESET, 0);
+    CHECK_EQ(op_wait(&t.f, &write_op).error, -ECONNRESET);
+    reading_fini(&t);
+    free(data);
+}
+
+/* Behind the end a reset may come: what was read is complete all the same. */
+WEIR_CONTRACT_TEST(tcp, an_end_stays_an_end)
+{
+    struct reading t;
+    weir_result r = {0, 0};
+    int i;
+
+    reading_init(&t, backend);
+    CHECK_EQ(close(t.peer), 0);
+    op_read_some(&t.f, &t.op, &t.socket, t.data, 4);
+    check_result(op_wait(&t.f, &t.op), WEIR_EOF, 0);
+    for (i = 0; i < 100 && r.error == 0; i++) { /* Which the peer answers with a reset. */
+        op_write(&t.f, &t.op, &t.socket, "x", 1);
+        r = op_wait(&t.f, &t.op);
+    }
+    CHECK(r.error != 0);
+    op_read_some(&t.f, &t.op, &t.socket, t.data, 4);
+    check_result(op_wait(&t.f, &t.op), WEIR_EOF, 0);
+    reading_fini(&t);
+}
+
+WEIR_CONTRACT_TEST(tcp, an_end_of_ones_own_stays_an_end_when_the_connection_is_lost)
+{
+    struct reading t;
+
+    reading_init(&t, backend);
+    CHECK_EQ(weir_tcp_shutdown(&t.socket, WEIR_TCP_READS), 0);
+    op_read_some(&t.f, &t.op, &t.socket, t.data, 4);
+    check_result(op_wait(&t.f, &t.op), WEIR_EOF, 0);
+    raw_reset(t.peer);
+    op_write(&t.f, &t.op, &t.socket, "x", 1);
+    check_result(op_wait(&t.f, &t.op), -ECONNRESET, 0);
+    op_read_some(&t.f, &t.op, &t.socket, t.data, 4);
+    check_result(op_wait(&t.f, &t.op), WEIR_EOF, 0);
+    reading_fini(&t);
+}
+
+WEIR_CONTRACT_TEST(tcp, a_socket_that_is_connected_again_forgets_how_it_was_lost)
+{
+    struct reading t;
+
+    reading_init(&t, backend);
+    raw_reset(t.peer);
+    op_read_some(&t.f, &t.op, &t.socket, t.data, 4);
+    check_result(op_wait(&t.f, &t.op), -ECONNRESET, 0);
+    fixture_close(&t.f, &t.socket);
+    t.peer = fixture_connect_raw(&t.f, &t.socket);
+    CHECK_EQ(close(t.peer), 0);
+    op_read_some(&t.f, &t.op, &t.socket, t.data, 4);
+    check_result(op_wait(&t.f, &t.op), WEIR_EOF, 0);
+    t.peer = -1;
+    reading_fini(&t);
 }
 
 /* Sequences of buffers. */

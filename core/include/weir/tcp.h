@@ -7,7 +7,10 @@
  *
  * A weir_tcp_socket is a weir_stream: read and write it with <weir/stream.h>. Both objects are
  * embedded, stay in place while open, and are awaited only by tasks of their own loop. A descriptor
- * is non-inheritable from birth, and writing to a closed connection gives EPIPE, never a signal.
+ * is non-inheritable from birth, and writing to a closed connection gives EPIPE, never a signal. A
+ * connection that is lost (ECONNRESET, ETIMEDOUT, ...) stays so: reads and writes give that error until
+ * the socket is closed, although the kernel tells of it once and shows an end from then on; and after an
+ * end reads give that.
  *
  *      weir_tcp_socket_init --> CLOSED --connect, accept--> OPEN --weir_tcp_close--> CLOSED
  *
@@ -40,6 +43,8 @@ typedef struct weir_tcp_socket {
     uint8_t state;  /* enum tcp_state in core/io/tcp.h. */
     bool releasing; /* close_operation is in flight. */
     bool resets;    /* WEIR_TCP_LINGER_SECONDS is 0: closing resets. */
+    bool has_ended; /* A read has met the end. */
+    int failure;    /* How the connection was lost; 0: it was not. */
 } weir_tcp_socket;
 
 /** Prepare a closed socket. */
@@ -157,7 +162,8 @@ WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_tcp_accept(weir_task *task, weir_tcp_a
                                                      weir_tcp_socket *ret_socket);
 
 /**
- * Close: waiting accepts complete with WEIR_CANCELLED; queued connections are closed.
+ * Close: waiting accepts complete with WEIR_CANCELLED; queued connections are reset, as
+ * those are that stand in the backlog.
  *
  * Completes  when the descriptor is free and nothing is in flight; at once when it is not open
  * Result     {0, 0}
