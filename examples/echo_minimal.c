@@ -90,8 +90,11 @@ int main(int argc, char **argv)
     weir_loop *loop;
     int error;
 
-    if ((error = weir_endpoint_parse(argc > 1 ? argv[1] : "127.0.0.1:7777", &local)) ||
-        (error = weir_loop_new(NULL, &loop)) ||
+    if (argc > 2 || weir_endpoint_parse(argc > 1 ? argv[1] : "127.0.0.1:7777", &local)) {
+        fprintf(stderr, "usage: echo-minimal [HOST:PORT], with a numeric HOST\n");
+        return 2;
+    }
+    if ((error = weir_loop_new(NULL, &loop)) ||
         (error = weir_tcp_listen(&server.acceptor, loop, &local, NULL)) ||
         (error = weir_tcp_acceptor_local(&server.acceptor, &local)) ||
         (error = weir_signal_open(&server.signals, loop)) ||

@@ -133,17 +133,34 @@ static void server_fini(struct server *server)
     (void)uv_run(&server->loop, UV_RUN_DEFAULT);
 }
 
+/* Returns whether the text is a port. */
+static bool parse_port(const char *text, int *ret_port)
+{
+    char *end;
+    long port = strtol(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || *end || port > 65535)
+        return false;
+    *ret_port = (int)port;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     static struct server server;
+    int port = 7777;
     int error;
 
+    if (argc > 2 || (argc == 2 && !parse_port(argv[1], &port))) {
+        fprintf(stderr, "usage: echo-libuv [PORT]\n");
+        return 2;
+    }
     (void)signal(SIGPIPE, SIG_IGN); /* As libuv wants it: writes say EPIPE. */
     weir_list_init(&server.sessions);
     if ((error = uv_loop_init(&server.loop)) || (error = weir_uv_open(&server.uv, &server.loop)) ||
         (error = server_watch(&server, &server.signals[0], SIGINT)) ||
         (error = server_watch(&server, &server.signals[1], SIGTERM)) ||
-        (error = server_listen(&server, argc > 1 ? (int)strtol(argv[1], NULL, 10) : 7777))) {
+        (error = server_listen(&server, port))) {
         fprintf(stderr, "echo-libuv: %s\n", uv_strerror(error));
         return 1;
     }
