@@ -7,6 +7,9 @@ include(CMakePackageConfigHelpers)
 set(WEIR_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/weir)
 
 install(FILES ${WEIR_PUBLIC_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir)
+if(NOT WEIR_STAGE_ONE_ONLY)
+    install(FILES ${WEIR_PUBLIC_SIM_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir)
+endif()
 install(FILES ${WEIR_PUBLIC_TEST_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir/test)
 install(TARGETS weir weir_static weir_test EXPORT weir-targets)
 if(WEIR_WITH_ZLIB)
@@ -30,3 +33,7 @@ configure_file(${CMAKE_CURRENT_LIST_DIR}/weir.pc.in ${PROJECT_BINARY_DIR}/weir.p
 configure_file(${CMAKE_CURRENT_LIST_DIR}/weir_test.pc.in ${PROJECT_BINARY_DIR}/weir_test.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/weir.pc ${PROJECT_BINARY_DIR}/weir_test.pc
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+if(WEIR_WITH_ZLIB)
+    configure_file(${CMAKE_CURRENT_LIST_DIR}/weir_zlib.pc.in ${PROJECT_BINARY_DIR}/weir_zlib.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/weir_zlib.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()

@@ -24,6 +24,10 @@ function(weir_layer name directory)
     target_compile_options(weir_${name} PRIVATE -ftls-model=initial-exec
                                                 -fno-semantic-interposition)
     target_include_directories(weir_${name} PRIVATE ${PROJECT_SOURCE_DIR}/core/include)
+    if(IS_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/${directory}/include) # It is public, too.
+        target_include_directories(weir_${name} PRIVATE
+            ${CMAKE_CURRENT_SOURCE_DIR}/${directory}/include)
+    endif()
     target_link_libraries(weir_${name} PRIVATE weir_warnings)
     weir_see(weir_${name} ${name} ${arg_SEES})
 endfunction()

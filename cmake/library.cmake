@@ -13,6 +13,10 @@ function(weir_gather)
         target_include_directories(${library} INTERFACE
             $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>
             $<INSTALL_INTERFACE:include>)
+        if(NOT WEIR_STAGE_ONE_ONLY)
+            target_include_directories(${library} INTERFACE
+                $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/compat/sim/include>)
+        endif()
         target_link_libraries(${library} PRIVATE Threads::Threads)
         if(NOT WEIR_STAGE_ONE_ONLY)
             target_link_libraries(${library} PRIVATE PkgConfig::LIBURING)

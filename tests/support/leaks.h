@@ -28,6 +28,9 @@ void test_descriptors_list(struct test_descriptors *ret_descriptors);
 /** Fail the test, naming what it is, if a descriptor is open that was not open before. */
 void test_descriptors_check(const struct test_descriptors *before);
 
+/** This test loses memory, as it should: what is crashed on purpose cannot give it back. */
+void test_memory_lost(void);
+
 /** Fail the test if it leaked memory. Only AddressSanitizer can tell; without it, nothing. */
 void test_memory_check(void);
 
