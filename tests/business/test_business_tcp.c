@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The session over TCP, on io_uring and on epoll. */
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "dialogue.h"
 #include "fixture.h"
@@ -19,7 +17,7 @@ static void hold(struct fixture *f, const struct dialogue *dialogue)
 
     peer = fixture_connect_raw(f, &socket);
     raw_send(peer, dialogue->sent, strlen(dialogue->sent));
-    CHECK_EQ(shutdown(peer, SHUT_WR), 0);
+    raw_shutdown(peer, WEIR_TCP_WRITES);
     session_init(&session, &socket.stream);
     r = fixture_run(f, &session.task);
     CHECK_EQ(r.error, dialogue->error);
@@ -29,10 +27,10 @@ static void hold(struct fixture *f, const struct dialogue *dialogue)
     if (!dialogue->error)
         CHECK_EQ(raw_receive(peer, answered, 1), 0);
     fixture_close(f, &socket);
-    close(peer);
+    raw_close(peer);
 }
 
-WEIR_CONTRACT_TEST(business_tcp, the_session_holds_every_dialogue)
+WEIR_KERNEL_TEST(business_tcp, the_session_holds_every_dialogue)
 {
     struct fixture f;
 

@@ -2,7 +2,6 @@
 
 /* Bridges between two loops on two threads, and the wakes that they rest on. */
 #include <errno.h>
-#include <semaphore.h>
 #include <stdlib.h>
 
 #include "fixture.h"
@@ -43,7 +42,7 @@ struct guest {
     weir_task task;
     int yields;
     weir_result result;
-    pthread_t ran_on;
+    const void *ran_on; /* weir_thread_identity. */
 };
 
 static weir_task *guest_resume(weir_task *task)
@@ -51,7 +50,7 @@ static weir_task *guest_resume(weir_task *task)
     struct guest *self = WEIR_TASK_SELF(task, struct guest);
 
     WEIR_BEGIN(task);
-    self->ran_on = pthread_self();
+    self->ran_on = weir_thread_identity();
     while (self->yields-- > 0 && !weir_task_stop_bits(task))
         WEIR_YIELD(task);
     if (weir_task_stop_bits(task))
@@ -96,7 +95,7 @@ WEIR_CONTRACT_TEST(bridge, a_task_runs_on_the_other_loop_and_its_result_comes_ho
     crossing_init(&t, backend);
     traveller_init(&traveller, &t, weir_result_of(-7, 42));
     check_result(fixture_run(&t.f, &traveller.task), -7, 42);
-    CHECK(pthread_equal(traveller.guest.ran_on, t.side.thread));
+    CHECK(traveller.guest.ran_on == t.side.identity);
     crossing_fini(&t);
 }
 
@@ -185,7 +184,6 @@ WEIR_CONTRACT_TEST(bridge, a_stop_before_it_runs_nothing)
 
     crossing_init(&t, backend);
     traveller_init(&traveller, &t, weir_result_of(0, 1));
-    traveller.guest.ran_on = pthread_self();
     job_start(&t.f, &job, &traveller.task);
     weir_root_stop(&job.root, WEIR_STOP_REQUESTED);
     (void)job_wait(&t.f, &job);
@@ -241,7 +239,7 @@ struct assassin {
     weir_task task;
     weir_root root;
     weir_task *victim; /* On the same loop. */
-    sem_t done;
+    struct semaphore done;
 };
 
 static weir_task *assassin_resume(weir_task *task)
@@ -260,7 +258,7 @@ static void assassin_done(weir_root *root, weir_result result)
     struct assassin *self = root->user;
 
     (void)result;
-    CHECK_EQ(sem_post(&self->done), 0);
+    semaphore_post(&self->done);
 }
 
 WEIR_CONTRACT_TEST(bridge, stops_from_both_sides_meet)
@@ -272,7 +270,7 @@ WEIR_CONTRACT_TEST(bridge, stops_from_both_sides_meet)
     struct job job;
 
     crossing_init(&t, backend);
-    CHECK_EQ(sem_init(&assassin.done, 0, 0), 0);
+    semaphore_init(&assassin.done);
     for (int round = 0; round < ROUNDS; round++) {
         patient_init(&patient, &t, INT64_MAX);
         job_start(&t.f, &job, &patient.task);
@@ -283,9 +281,9 @@ WEIR_CONTRACT_TEST(bridge, stops_from_both_sides_meet)
         if (round % 2)
             weir_root_stop(&job.root, WEIR_STOP_REQUESTED);
         check_result(job_wait(&t.f, &job), WEIR_CANCELLED, 0);
-        CHECK_EQ(sem_wait(&assassin.done), 0);
+        semaphore_wait(&assassin.done);
     }
-    CHECK_EQ(sem_destroy(&assassin.done), 0);
+    semaphore_fini(&assassin.done);
     crossing_fini(&t);
 }
 
@@ -369,7 +367,7 @@ WEIR_CONTRACT_TEST(bridge, no_wake_between_loops_that_spin_is_lost)
 struct delivery {
     weir_task task;
     weir_root root;
-    sem_t done;
+    struct semaphore done;
 };
 
 static weir_task *delivery_resume(weir_task *task)
@@ -384,7 +382,7 @@ static void delivery_done(weir_root *root, weir_result result)
     struct delivery *self = root->user;
 
     (void)result;
-    CHECK_EQ(sem_post(&self->done), 0);
+    semaphore_post(&self->done);
 }
 
 WEIR_CONTRACT_TEST(bridge, no_wake_by_a_plain_thread_is_lost)
@@ -395,14 +393,14 @@ WEIR_CONTRACT_TEST(bridge, no_wake_by_a_plain_thread_is_lost)
     struct side side;
 
     side_start(&side, &options);
-    CHECK_EQ(sem_init(&delivery.done, 0, 0), 0);
+    semaphore_init(&delivery.done);
     for (int round = 0; round < ROUNDS; round++) {
         weir_task_init(&delivery.task, delivery_resume);
         weir_run_async(weir_loop_executor(side.loop), &delivery.root, &delivery.task, delivery_done,
                        &delivery);
-        CHECK_EQ(sem_wait(&delivery.done), 0);
+        semaphore_wait(&delivery.done);
     }
-    CHECK_EQ(sem_destroy(&delivery.done), 0);
+    semaphore_fini(&delivery.done);
     side_stop(&side);
 }
 
@@ -434,13 +432,13 @@ WEIR_CONTRACT_TEST(bridge, what_a_task_posts_last_arrives_though_its_loop_runs_n
     struct crossing t;
 
     crossing_init_with(&t, &options);
-    CHECK_EQ(sem_init(&delivery.done, 0, 0), 0);
+    semaphore_init(&delivery.done);
     poster.there = weir_loop_executor(t.side.loop);
     for (int round = 0; round < ROUNDS; round++) {
         weir_task_init(&poster.task, poster_resume);
         check_result(fixture_run(&t.f, &poster.task), 0, 0);
-        CHECK_EQ(sem_wait(&delivery.done), 0);
+        semaphore_wait(&delivery.done);
     }
-    CHECK_EQ(sem_destroy(&delivery.done), 0);
+    semaphore_fini(&delivery.done);
     crossing_fini(&t);
 }

@@ -2,7 +2,6 @@
 
 /* Deadlines: what times out, what does not, and what is left as it was. */
 #include <string.h>
-#include <unistd.h>
 
 #include "fixture.h"
 
@@ -58,7 +57,7 @@ static void reading_run(struct reading *t)
 static void reading_fini(struct reading *t)
 {
     fixture_close(&t->f, &t->reader.socket);
-    close(t->reader.peer);
+    raw_close(t->reader.peer);
     fixture_fini(&t->f);
 }
 
@@ -573,6 +572,6 @@ WEIR_CONTRACT_TEST(deadline, expiry_against_completion)
     weir_task_init(&racer.task, racer_resume);
     check_result(fixture_run(&f, &racer.task), 0, 0);
     fixture_close(&f, &socket);
-    close(racer.peer);
+    raw_close(racer.peer);
     fixture_fini(&f);
 }

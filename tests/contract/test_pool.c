@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* A task of a loop that hops to a thread pool and comes back, with I/O on the one and none on the other. */
-#include <unistd.h>
 
 #include "fixture.h"
 
@@ -9,7 +8,7 @@ struct job_on_pool {
     weir_task task;
     size_t turns; /* In: how often to yield; 0: until a stop comes. */
     size_t turned;
-    pthread_t thread;
+    const void *thread; /* weir_thread_identity. */
 };
 
 static weir_task *job_on_pool_resume(weir_task *task)
@@ -17,7 +16,7 @@ static weir_task *job_on_pool_resume(weir_task *task)
     struct job_on_pool *self = WEIR_TASK_SELF(task, struct job_on_pool);
 
     WEIR_BEGIN(task);
-    self->thread = pthread_self();
+    self->thread = weir_thread_identity();
     while (self->turns == 0 || self->turned < self->turns) {
         if (weir_task_stop_error(task))
             break;
@@ -33,8 +32,8 @@ struct server {
     weir_task task;
     weir_executor *pool;    /* In. */
     weir_tcp_socket socket; /* In. */
-    pthread_t before;
-    pthread_t after;
+    const void *before;     /* Threads, as above. */
+    const void *after;
     weir_bridge bridge;
     struct job_on_pool job;
     char data[4];
@@ -49,10 +48,10 @@ static weir_task *server_resume(weir_task *task)
     WEIR_AWAIT(
         task, r,
         weir_read(task, &self->socket.stream.in, weir_buffer_of(self->data, sizeof self->data)));
-    self->before = pthread_self();
+    self->before = weir_thread_identity();
     weir_task_init(&self->job.task, job_on_pool_resume);
     WEIR_AWAIT(task, r, weir_run_on(task, &self->bridge, self->pool, &self->job.task));
-    self->after = pthread_self();
+    self->after = weir_thread_identity();
     if (r.error)
         WEIR_RETURN(task, r);
     WEIR_AWAIT(task, r,
@@ -89,12 +88,12 @@ WEIR_CONTRACT_TEST(pool, a_task_computes_there_and_does_its_io_here)
     raw_send(peer, "abcd", 4);
     CHECK_EQ(job_wait(&f, &job).count, 4);
     CHECK_EQ(raw_receive(peer, data, sizeof data), 4);
-    CHECK(pthread_equal(server.before, pthread_self()));
-    CHECK(pthread_equal(server.after, pthread_self()));
-    CHECK(!pthread_equal(server.job.thread, pthread_self()));
+    CHECK(server.before == weir_thread_identity());
+    CHECK(server.after == weir_thread_identity());
+    CHECK(server.job.thread != weir_thread_identity());
     CHECK_EQ(server.job.turned, 10);
     fixture_close(&f, &server.socket);
-    CHECK_EQ(close(peer), 0);
+    raw_close(peer);
     weir_thread_pool_free(pool);
     fixture_fini(&f);
 }
@@ -119,7 +118,7 @@ WEIR_CONTRACT_TEST(pool, a_stop_of_the_loops_task_reaches_what_runs_there)
     weir_root_stop(&job.root, WEIR_STOP_REQUESTED);
     CHECK_EQ(job_wait(&f, &job).error, WEIR_CANCELLED);
     fixture_close(&f, &server.socket);
-    CHECK_EQ(close(peer), 0);
+    raw_close(peer);
     weir_thread_pool_free(pool);
     fixture_fini(&f);
 }

@@ -2,7 +2,6 @@
 
 /* Signal sets: each signal that comes is told, to everyone who asked, and to nobody else. */
 #include <errno.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -88,41 +87,29 @@ WEIR_CONTRACT_TEST(signal, one_that_came_before_the_wait_ends_it_at_once)
     watching_fini(&t);
 }
 
-/* Leave the signals of the process to the loop's thread: a sanitizer loses one that comes to a thread
- * that ends. */
-static void block_signals(void)
-{
-    sigset_t all;
-
-    CHECK_EQ(sigfillset(&all), 0);
-    CHECK_EQ(pthread_sigmask(SIG_BLOCK, &all, NULL), 0);
-}
-
 enum { KILLS = 100 };
 
 /* Sends a signal each time it is told to. */
 struct killer {
-    pthread_t thread;
-    sem_t go;
+    weir_sys_thread thread;
+    struct semaphore go;
 };
 
-static void *killer_thread(void *argument)
+static void killer_thread(void *argument)
 {
     struct killer *self = argument;
 
-    block_signals();
     for (int i = 0; i < KILLS; i++) {
-        CHECK_EQ(sem_wait(&self->go), 0);
+        semaphore_wait(&self->go);
         CHECK_EQ(kill(getpid(), SIGUSR1), 0);
     }
-    return NULL;
 }
 
 static weir_task *provoke_and_wait(weir_task *task, struct op *op)
 {
     struct killer *killer = op->target;
 
-    CHECK_EQ(sem_post(&killer->go), 0);
+    semaphore_post(&killer->go);
     return weir_signal_wait(task, op->object);
 }
 
@@ -132,16 +119,16 @@ WEIR_CONTRACT_TEST(signal, one_sent_by_another_thread_wakes_the_loop)
     struct killer killer;
 
     watching_init(&t, backend);
-    CHECK_EQ(sem_init(&killer.go, 0, 0), 0);
-    CHECK_EQ(pthread_create(&killer.thread, NULL, killer_thread, &killer), 0);
+    semaphore_init(&killer.go);
+    thread_start(&killer.thread, killer_thread, &killer);
     for (int i = 0; i < KILLS; i++) {
         t.op.object = &t.set;
         t.op.target = &killer;
         op_start(&t.f, &t.op, provoke_and_wait);
         check_signal(op_wait(&t.f, &t.op), SIGUSR1);
     }
-    CHECK_EQ(pthread_join(killer.thread, NULL), 0);
-    CHECK_EQ(sem_destroy(&killer.go), 0);
+    thread_join(&killer.thread);
+    semaphore_fini(&killer.go);
     watching_fini(&t);
 }
 
@@ -410,16 +397,16 @@ static weir_task *worker_resume(weir_task *task)
     WEIR_END(task);
 }
 
-static void *storm(void *argument)
+static void storm(void *argument)
 {
     enum { SIGNALS = 10000 };
 
     (void)argument;
-    block_signals();
-    for (int i = 0; i < SIGNALS; i++)
+    for (int i = 0; i < SIGNALS; i++) {
         CHECK_EQ(kill(getpid(), SIGUSR1), 0);
+        weir_interleave();
+    }
     CHECK_EQ(kill(getpid(), SIGUSR2), 0);
-    return NULL;
 }
 
 WEIR_CONTRACT_TEST(signal, a_storm_loses_neither_the_last_signal_nor_the_work)
@@ -429,7 +416,7 @@ WEIR_CONTRACT_TEST(signal, a_storm_loses_neither_the_last_signal_nor_the_work)
     struct worker worker = {.watcher = &watcher.task};
     weir_tcp_socket a, b;
     struct job job;
-    pthread_t thread;
+    weir_sys_thread thread;
 
     watching_init(&t, backend);
     CHECK_EQ(weir_signal_add(&t.set, SIGUSR2), 0);
@@ -439,9 +426,9 @@ WEIR_CONTRACT_TEST(signal, a_storm_loses_neither_the_last_signal_nor_the_work)
     weir_task_init(&watcher.task, watcher_resume);
     weir_task_init(&worker.task, worker_resume);
     job_start(&t.f, &job, &watcher.task);
-    CHECK_EQ(pthread_create(&thread, NULL, storm, NULL), 0);
+    thread_start(&thread, storm, NULL);
     check_error(fixture_run(&t.f, &worker.task), 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(&thread);
     CHECK(job_wait(&t.f, &job).count > 0);
     fixture_close(&t.f, &a);
     fixture_close(&t.f, &b);

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Stopping sessions: softly, hard, from other threads, at every moment. */
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "fixture.h"
 
@@ -75,12 +72,12 @@ static void shutdown_init(struct shutdown *t, const char *backend)
 
 static void shutdown_fini(struct shutdown *t)
 {
-    close(t->peer);
+    raw_close(t->peer);
     free(t->reply);
     fixture_fini(&t->f);
 }
 
-static void *receive_reply(void *argument)
+static void receive_reply(void *argument)
 {
     struct shutdown *t = argument;
     uint8_t *data = malloc(REPLY);
@@ -89,21 +86,20 @@ static void *receive_reply(void *argument)
     CHECK_EQ(raw_receive(t->peer, data, REPLY), REPLY);
     pattern_check(data, REPLY, 0);
     free(data);
-    return NULL;
 }
 
 WEIR_CONTRACT_TEST(stop, a_soft_stop_does_not_cut_what_is_shielded)
 {
     struct shutdown t;
-    pthread_t thread;
+    weir_sys_thread thread;
 
     shutdown_init(&t, backend);
     weir_root_stop(&t.job.root, WEIR_STOP_REQUESTED);
     fixture_turn(&t.f);
     CHECK(!t.job.done);
-    CHECK_EQ(pthread_create(&thread, NULL, receive_reply, &t), 0);
+    thread_start(&thread, receive_reply, &t);
     check_result(job_wait(&t.f, &t.job), WEIR_CANCELLED, 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(&thread);
     check_result(t.session.written, 0, REPLY);
     check_result(t.session.read, WEIR_CANCELLED, 0);
     shutdown_fini(&t);
@@ -152,7 +148,7 @@ WEIR_CONTRACT_TEST(stop, stop_while_starting)
     op_stop(&op); /* It has not run yet. */
     check_result(op_wait(&f, &op), WEIR_CANCELLED, 0);
     fixture_close(&f, &socket);
-    close(peer);
+    raw_close(peer);
     fixture_fini(&f);
 }
 
@@ -205,41 +201,40 @@ static weir_task *echo_resume(weir_task *task)
 
 /* Stops a root once for each round. */
 struct stopper {
-    pthread_t thread;
+    weir_sys_thread thread;
     weir_root *root;
     int round_count;
-    sem_t go;
-    sem_t done;
+    struct semaphore go;
+    struct semaphore done;
 };
 
-static void *stopper_thread(void *argument)
+static void stopper_thread(void *argument)
 {
     struct stopper *self = argument;
 
     for (int round = 0; round < self->round_count; round++) {
-        CHECK_EQ(sem_wait(&self->go), 0);
+        semaphore_wait(&self->go);
         for (volatile int spin = round * 37 % 4000; spin > 0; spin--) {
         }
         weir_root_stop(self->root, WEIR_STOP_REQUESTED);
-        CHECK_EQ(sem_post(&self->done), 0);
+        semaphore_post(&self->done);
     }
-    return NULL;
 }
 
 static void stopper_start(struct stopper *stopper, weir_root *root, int round_count)
 {
     stopper->root = root;
     stopper->round_count = round_count;
-    CHECK_EQ(sem_init(&stopper->go, 0, 0), 0);
-    CHECK_EQ(sem_init(&stopper->done, 0, 0), 0);
-    CHECK_EQ(pthread_create(&stopper->thread, NULL, stopper_thread, stopper), 0);
+    semaphore_init(&stopper->go);
+    semaphore_init(&stopper->done);
+    thread_start(&stopper->thread, stopper_thread, stopper);
 }
 
 static void stopper_finish(struct stopper *stopper)
 {
-    CHECK_EQ(pthread_join(stopper->thread, NULL), 0);
-    CHECK_EQ(sem_destroy(&stopper->go), 0);
-    CHECK_EQ(sem_destroy(&stopper->done), 0);
+    thread_join(&stopper->thread);
+    semaphore_fini(&stopper->go);
+    semaphore_fini(&stopper->done);
 }
 
 /* What was sent so far comes back whole and in order, whatever was stopped meanwhile. */
@@ -253,7 +248,7 @@ static void collect_echo(struct fixture *f, weir_tcp_socket *socket, int peer, s
     job_start(f, &job, &echo.task);
     fixture_turn(f);
     for (size_t left = 3; left > 0;) {
-        ssize_t count = recv(peer, data, left, MSG_DONTWAIT);
+        int64_t count = raw_receive_now(peer, data, left);
 
         if (count > 0) {
             pattern_check(data, (size_t)count, *from);
@@ -287,18 +282,18 @@ WEIR_CONTRACT_TEST(stop, one_by_another_thread_at_any_moment_of_a_session_loses_
 
         weir_task_init(&echo.task, echo_resume);
         job_start(&f, &job, &echo.task);
-        CHECK_EQ(sem_post(&stopper.go), 0);
+        semaphore_post(&stopper.go);
         pattern_fill(data, sizeof data, sent);
         raw_send(peer, data, sizeof data);
         sent += sizeof data;
         CHECK_EQ(job_wait(&f, &job).error, WEIR_CANCELLED);
-        CHECK_EQ(sem_wait(&stopper.done), 0);
+        semaphore_wait(&stopper.done);
         collect_echo(&f, &socket, peer, &returned);
         CHECK_EQ(returned, sent);
     }
     stopper_finish(&stopper);
     fixture_close(&f, &socket);
-    close(peer);
+    raw_close(peer);
     fixture_fini(&f);
 }
 
@@ -384,7 +379,7 @@ WEIR_CONTRACT_TEST(stop, a_scope_of_sessions_is_stopped_and_joined)
     check_result(job_wait(&f, &job), WEIR_CANCELLED, COUNT);
     for (int i = 0; i < COUNT; i++) {
         CHECK_EQ(raw_receive(peers[i], &byte, 1), 0);
-        close(peers[i]);
+        raw_close(peers[i]);
     }
     fixture_fini(&f);
 }
@@ -394,7 +389,7 @@ WEIR_CONTRACT_TEST(stop, a_scope_of_sessions_is_stopped_and_joined)
 struct guarded {
     weir_task task;
     weir_stop_source source;
-    sem_t open; /* The source may be used. */
+    struct semaphore open; /* The source may be used. */
 };
 
 static weir_task *guarded_resume(weir_task *task)
@@ -404,7 +399,7 @@ static weir_task *guarded_resume(weir_task *task)
 
     WEIR_BEGIN(task);
     weir_stop_source_open(&self->source, task);
-    CHECK_EQ(sem_post(&self->open), 0);
+    semaphore_post(&self->open);
     WEIR_AWAIT(task, r, weir_sleep_until(task, INT64_MAX));
     CHECK_EQ(r.error, WEIR_CANCELLED);
     WEIR_AWAIT(task, r, weir_stop_source_close(task, &self->source));
@@ -412,14 +407,13 @@ static weir_task *guarded_resume(weir_task *task)
     WEIR_END(task);
 }
 
-static void *request_stops(void *argument)
+static void request_stops(void *argument)
 {
     struct guarded *self = argument;
 
-    CHECK_EQ(sem_wait(&self->open), 0);
+    semaphore_wait(&self->open);
     for (int i = 0; i < 50; i++)
         weir_stop_source_request(&self->source, WEIR_STOP_REQUESTED);
-    return NULL;
 }
 
 WEIR_CONTRACT_TEST(stop, a_source_closes_while_requests_are_on_their_way)
@@ -429,15 +423,15 @@ WEIR_CONTRACT_TEST(stop, a_source_closes_while_requests_are_on_their_way)
     struct fixture f;
 
     fixture_init(&f, backend);
-    CHECK_EQ(sem_init(&guarded.open, 0, 0), 0);
+    semaphore_init(&guarded.open);
     for (int i = 0; i < ROUNDS; i++) {
-        pthread_t thread;
+        weir_sys_thread thread;
 
         weir_task_init(&guarded.task, guarded_resume);
-        CHECK_EQ(pthread_create(&thread, NULL, request_stops, &guarded), 0);
+        thread_start(&thread, request_stops, &guarded);
         check_result(fixture_run(&f, &guarded.task), 0, 0);
-        CHECK_EQ(pthread_join(thread, NULL), 0);
+        thread_join(&thread);
     }
-    CHECK_EQ(sem_destroy(&guarded.open), 0);
+    semaphore_fini(&guarded.open);
     fixture_fini(&f);
 }

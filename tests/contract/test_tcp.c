@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "fixture.h"
 
@@ -124,7 +122,7 @@ WEIR_CONTRACT_TEST(tcp, read_some_gives_what_is_there)
     raw_send(t.peer, "hello", 5);
     check_result(read_some(&t, sizeof t.data), 0, 5);
     CHECK_EQ(memcmp(t.data, "hello", 5), 0);
-    close(t.peer);
+    raw_close(t.peer);
     reading_fini(&t);
 }
 
@@ -137,7 +135,7 @@ WEIR_CONTRACT_TEST(tcp, read_some_gives_no_more_than_the_buffer)
     check_result(read_some(&t, 2), 0, 2);
     check_result(read_some(&t, 2), 0, 2);
     check_result(read_some(&t, 2), 0, 1);
-    close(t.peer);
+    raw_close(t.peer);
     reading_fini(&t);
 }
 
@@ -151,7 +149,7 @@ WEIR_CONTRACT_TEST(tcp, read_some_waits_until_something_comes)
     CHECK(!t.op.job.done);
     raw_send(t.peer, "x", 1);
     check_result(op_wait(&t.f, &t.op), 0, 1);
-    close(t.peer);
+    raw_close(t.peer);
     reading_fini(&t);
 }
 
@@ -160,7 +158,7 @@ WEIR_CONTRACT_TEST(tcp, recv_after_peer_close_returns_eof_every_time)
     struct reading t;
 
     reading_init(&t, backend);
-    close(t.peer);
+    raw_close(t.peer);
     for (int i = 0; i < 5; i++)
         check_result(read_some(&t, sizeof t.data), WEIR_EOF, 0);
     reading_fini(&t);
@@ -173,7 +171,7 @@ WEIR_CONTRACT_TEST(tcp, a_close_of_the_peer_ends_a_read_that_waits)
     reading_init(&t, backend);
     op_read_some(&t.f, &t.op, &t.socket, t.data, sizeof t.data);
     fixture_turn(&t.f);
-    close(t.peer);
+    raw_close(t.peer);
     check_result(op_wait(&t.f, &t.op), WEIR_EOF, 0);
     reading_fini(&t);
 }
@@ -184,7 +182,7 @@ WEIR_CONTRACT_TEST(tcp, a_full_buffer_is_success_and_the_end_waits_for_the_next_
 
     reading_init(&t, backend);
     raw_send(t.peer, "0123456789abcdef", 16);
-    close(t.peer);
+    raw_close(t.peer);
     check_result(read_some(&t, 8), 0, 8);
     op_read(&t.f, &t.op, &t.socket, t.data, 8);
     check_result(op_wait(&t.f, &t.op), 0, 8);
@@ -198,7 +196,7 @@ WEIR_CONTRACT_TEST(tcp, bytes_before_the_end_are_read_before_it)
 
     reading_init(&t, backend);
     raw_send(t.peer, "abc", 3);
-    close(t.peer);
+    raw_close(t.peer);
     check_result(read_some(&t, sizeof t.data), 0, 3);
     check_result(read_some(&t, sizeof t.data), WEIR_EOF, 0);
     reading_fini(&t);
@@ -216,7 +214,7 @@ WEIR_CONTRACT_TEST(tcp, an_empty_buffer_completes_at_once_with_nothing)
     check_result(op_wait(&t.f, &t.op), 0, 0);
     op_write(&t.f, &t.op, &t.socket, NULL, 0);
     check_result(op_wait(&t.f, &t.op), 0, 0);
-    close(t.peer);
+    raw_close(t.peer);
     reading_fini(&t);
 }
 
@@ -225,7 +223,7 @@ WEIR_CONTRACT_TEST(tcp, an_empty_buffer_does_not_see_the_end)
     struct reading t;
 
     reading_init(&t, backend);
-    close(t.peer);
+    raw_close(t.peer);
     check_result(read_some(&t, 1), WEIR_EOF, 0);
     check_result(read_some(&t, 0), 0, 0);
     reading_fini(&t);
@@ -241,7 +239,7 @@ WEIR_CONTRACT_TEST(tcp, a_read_cut_short_by_the_end_counts_what_came)
     raw_send(t.peer, "abc", 3);
     fixture_turn(&t.f);
     raw_send(t.peer, "de", 2);
-    close(t.peer);
+    raw_close(t.peer);
     check_result(op_wait(&t.f, &t.op), WEIR_EOF, 5);
     CHECK_EQ(memcmp(t.data, "abcde", 5), 0);
     reading_fini(&t);
@@ -264,11 +262,11 @@ WEIR_CONTRACT_TEST(tcp, a_reset_by_the_peer_is_an_error_of_the_read)
 struct drain {
     int descriptor;
     size_t total;
-    pthread_t thread;
+    weir_sys_thread thread;
 };
 
 /* Receive slowly: little at a time, and yield between. */
-static void *drain_thread(void *argument)
+static void drain_thread(void *argument)
 {
     struct drain *self = argument;
     uint8_t data[1777];
@@ -277,9 +275,8 @@ static void *drain_thread(void *argument)
     while ((count = raw_receive(self->descriptor, data, sizeof data)) > 0) {
         pattern_check(data, count, self->total);
         self->total += count;
-        sched_yield();
+        weir_sys_yield();
     }
-    return NULL;
 }
 
 /* A socket that holds little, and a thread that receives what it sends. */
@@ -288,16 +285,16 @@ static void drain_start(struct drain *drain, struct reading *t)
     CHECK_EQ(weir_tcp_option_set(&t->socket, WEIR_TCP_SEND_BUFFER_BYTES, 65536), 0);
     drain->descriptor = t->peer;
     drain->total = 0;
-    CHECK_EQ(pthread_create(&drain->thread, NULL, drain_thread, drain), 0);
+    thread_start(&drain->thread, drain_thread, drain);
 }
 
 /* Close the socket, and check what its peer got. */
 static void drain_finish(struct drain *drain, struct reading *t, size_t expected)
 {
     fixture_close(&t->f, &t->socket);
-    CHECK_EQ(pthread_join(drain->thread, NULL), 0);
+    thread_join(&drain->thread);
     CHECK_EQ(drain->total, expected);
-    close(t->peer);
+    raw_close(t->peer);
     fixture_fini(&t->f);
 }
 
@@ -351,7 +348,7 @@ WEIR_CONTRACT_TEST(tcp, the_peer_reads_the_end_after_a_shutdown_of_writes)
     check_result(op_wait(&t.f, &t.op), -EPIPE, 0);
     raw_send(t.peer, "still", 5); /* The other direction is open. */
     check_result(read_some(&t, sizeof t.data), 0, 5);
-    close(t.peer);
+    raw_close(t.peer);
     reading_fini(&t);
 }
 
@@ -360,13 +357,13 @@ WEIR_CONTRACT_TEST(tcp, writing_goes_on_after_the_peer_has_ended_its_direction)
     struct reading t;
 
     reading_init(&t, backend);
-    CHECK_EQ(shutdown(t.peer, SHUT_WR), 0);
+    raw_shutdown(t.peer, WEIR_TCP_WRITES);
     check_result(read_some(&t, sizeof t.data), WEIR_EOF, 0);
     op_write(&t.f, &t.op, &t.socket, "answer", 6);
     check_result(op_wait(&t.f, &t.op), 0, 6);
     CHECK_EQ(raw_receive(t.peer, t.data, 6), 6);
     CHECK_EQ(memcmp(t.data, "answer", 6), 0);
-    close(t.peer);
+    raw_close(t.peer);
     reading_fini(&t);
 }
 
@@ -379,7 +376,7 @@ WEIR_CONTRACT_TEST(tcp, a_shutdown_of_reads_ends_the_read_in_flight)
     fixture_turn(&t.f);
     CHECK_EQ(weir_tcp_shutdown(&t.socket, WEIR_TCP_READS), 0);
     check_result(op_wait(&t.f, &t.op), WEIR_EOF, 0);
-    close(t.peer);
+    raw_close(t.peer);
     reading_fini(&t);
 }
 
@@ -401,7 +398,7 @@ WEIR_CONTRACT_TEST(tcp, a_read_and_a_write_are_in_flight_at_once)
     raw_send(t.peer, "ping", 4);
     check_result(op_wait(&t.f, &t.op), 0, 4);
     CHECK(!write_op.job.done);
-    CHECK_EQ(shutdown(t.peer, SHUT_RDWR), 0);
+    raw_shutdown(t.peer, WEIR_TCP_BOTH);
     raw_reset(t.peer);
     CHECK(op_wait(&t.f, &write_op).error != 0);
     reading_fini(&t);
@@ -453,7 +450,7 @@ WEIR_CONTRACT_TEST(tcp, an_end_stays_an_end)
     int i;
 
     reading_init(&t, backend);
-    CHECK_EQ(close(t.peer), 0);
+    raw_close(t.peer);
     op_read_some(&t.f, &t.op, &t.socket, t.data, 4);
     check_result(op_wait(&t.f, &t.op), WEIR_EOF, 0);
     for (i = 0; i < 100 && r.error == 0; i++) { /* Which the peer answers with a reset. */
@@ -492,7 +489,7 @@ WEIR_CONTRACT_TEST(tcp, a_socket_that_is_connected_again_forgets_how_it_was_lost
     check_result(op_wait(&t.f, &t.op), -ECONNRESET, 0);
     fixture_close(&t.f, &t.socket);
     t.peer = fixture_connect_raw(&t.f, &t.socket);
-    CHECK_EQ(close(t.peer), 0);
+    raw_close(t.peer);
     op_read_some(&t.f, &t.op, &t.socket, t.data, 4);
     check_result(op_wait(&t.f, &t.op), WEIR_EOF, 0);
     t.peer = -1;
@@ -519,7 +516,7 @@ WEIR_CONTRACT_TEST(tcp, a_vectored_read_fills_the_buffers_front_first)
     CHECK_EQ(memcmp(t.data + 10, "defg", 4), 0);
     op_read_some_v(&t.f, &t.op, &t.socket, buffers, 5);
     check_result(op_wait(&t.f, &t.op), 0, 1);
-    close(t.peer);
+    raw_close(t.peer);
     op_read_some_v(&t.f, &t.op, &t.socket, buffers, 5);
     check_result(op_wait(&t.f, &t.op), WEIR_EOF, 0);
     reading_fini(&t);
@@ -538,7 +535,7 @@ WEIR_CONTRACT_TEST(tcp, a_sequence_of_empty_buffers_completes_at_once_with_nothi
     check_result(op_wait(&t.f, &t.op), 0, 0);
     op_write_some_v(&t.f, &t.op, &t.socket, out, 3);
     check_result(op_wait(&t.f, &t.op), 0, 0);
-    close(t.peer);
+    raw_close(t.peer);
     reading_fini(&t);
 }
 
@@ -610,7 +607,7 @@ WEIR_CONTRACT_TEST(tcp, buffers_beyond_what_the_kernel_takes_are_left_for_the_ne
         buffers[i] = weir_const_buffer_of(&byte, 1);
     op_write_some_v(&t.f, &t.op, &t.socket, buffers, COUNT);
     check_result(op_wait(&t.f, &t.op), 0, TAKEN);
-    close(t.peer);
+    raw_close(t.peer);
     reading_fini(&t);
 }
 
@@ -632,7 +629,7 @@ WEIR_CONTRACT_TEST(tcp, a_wait_for_readability_ends_when_bytes_come_and_takes_no
     op_readable(&t.f, &t.op, &t.socket);
     fixture_turn(&t.f);
     CHECK(!t.op.job.done);
-    close(t.peer); /* The end is something to read. */
+    raw_close(t.peer); /* The end is something to read. */
     check_result(op_wait(&t.f, &t.op), 0, 0);
     check_result(read_some(&t, sizeof t.data), WEIR_EOF, 0);
     reading_fini(&t);
@@ -673,7 +670,7 @@ WEIR_CONTRACT_TEST(tcp, a_wait_for_writability_ends_when_there_is_room)
     CHECK(total <= 64 << 20);
     CHECK_EQ(raw_receive(t.peer, data, total), total);
     check_result(op_wait(&t.f, &t.op), 0, 0);
-    close(t.peer);
+    raw_close(t.peer);
     reading_fini(&t);
     free(data);
 }
@@ -741,7 +738,7 @@ WEIR_CONTRACT_TEST(tcp, a_peer_that_always_has_data_does_not_starve_another_task
     fixture_init_with(&f, &options);
     peer = fixture_connect_raw(&f, &socket);
     raw_send(peer, data, SIZE);
-    close(peer);
+    raw_close(peer);
     glutton.socket = &socket;
     weir_task_init(&glutton.task, glutton_resume);
     weir_task_init(&bystander.task, bystander_resume);

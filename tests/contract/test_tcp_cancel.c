@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "fixture.h"
 
@@ -34,7 +32,7 @@ static void connection_init(struct connection *self, const char *backend)
 static void connection_fini(struct connection *self)
 {
     fixture_close(&self->f, &self->socket);
-    close(self->peer);
+    raw_close(self->peer);
     free(self->block);
     fixture_fini(&self->f);
 }
@@ -322,7 +320,7 @@ static void close_against_send(struct fixture *f, int round)
         CHECK_EQ(r.error, WEIR_CANCELLED);
     else
         CHECK_EQ(r.count, 3);
-    CHECK_EQ(close(peer), 0);
+    raw_close(peer);
 }
 
 WEIR_CONTRACT_TEST(tcp_cancel, close_against_bytes_that_come)
@@ -340,7 +338,7 @@ static void close_against_receive(struct connection *t)
 {
     weir_result r;
 
-    CHECK(recv(t->peer, t->block, BLOCK, 0) > 0);
+    CHECK(raw_receive_some(t->peer, t->block, BLOCK) > 0);
     fixture_close(&t->f, &t->socket);
     r = op_wait(&t->f, &t->write_op);
     CHECK_EQ(r.error, WEIR_CANCELLED);
@@ -354,7 +352,7 @@ WEIR_CONTRACT_TEST(tcp_cancel, close_against_room_for_a_write)
     connection_init(&t, backend);
     for (int i = 0; i < ROUNDS; i++) {
         fixture_close(&t.f, &t.socket);
-        close(t.peer);
+        raw_close(t.peer);
         t.peer = fixture_connect_raw(&t.f, &t.socket);
         CHECK_EQ(weir_tcp_option_set(&t.socket, WEIR_TCP_SEND_BUFFER_BYTES, 16384), 0);
         start_write(&t);
@@ -596,6 +594,6 @@ WEIR_CONTRACT_TEST(tcp_cancel, frame_reuse_after_cancel)
     check_result(job_wait(&f, &job), 0, 0);
     CHECK(parent.cancelled_count > 0);
     fixture_close(&f, &socket);
-    close(parent.peer);
+    raw_close(parent.peer);
     fixture_fini(&f);
 }

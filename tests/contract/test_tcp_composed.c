@@ -3,7 +3,6 @@
 /* Operations that are composed of several on a connection: their end, cancelling and closing. */
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fixture.h"
 
@@ -31,7 +30,7 @@ static void lines_init(struct lines *self, const char *backend)
 static void lines_fini(struct lines *self)
 {
     fixture_close(&self->f, &self->socket);
-    CHECK_EQ(close(self->peer), 0);
+    raw_close(self->peer);
     fixture_fini(&self->f);
 }
 

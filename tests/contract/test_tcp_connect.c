@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Connecting: success, refusal, and every way to give up. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "fixture.h"
 #include "leaks.h"
@@ -19,51 +14,9 @@ static void check_result(weir_result r, int error)
     CHECK_EQ(r.count, 0);
 }
 
-/* A listener that takes no more: its backlog is full and nobody accepts, so that a connection to it
- * neither stands nor fails. */
-
-struct wall {
-    int listener;
-    int fillers[8];
-    weir_endpoint endpoint;
-};
-
-static int connect_without_waiting(const struct sockaddr_in *address)
-{
-    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    CHECK(descriptor >= 0);
-    if (connect(descriptor, (const struct sockaddr *)address, sizeof *address) < 0)
-        CHECK_EQ(errno, EINPROGRESS);
-    return descriptor;
-}
-
-static void wall_open(struct wall *wall)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t length = sizeof address;
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    wall->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(wall->listener >= 0);
-    CHECK_EQ(bind(wall->listener, (const struct sockaddr *)&address, sizeof address), 0);
-    CHECK_EQ(listen(wall->listener, 0), 0);
-    CHECK_EQ(getsockname(wall->listener, (struct sockaddr *)&address, &length), 0);
-    wall->endpoint = weir_endpoint_make_ipv4(weir_ipv4_loopback(), ntohs(address.sin_port));
-    for (size_t i = 0; i < sizeof wall->fillers / sizeof wall->fillers[0]; i++)
-        wall->fillers[i] = connect_without_waiting(&address);
-}
-
-static void wall_close(struct wall *wall)
-{
-    for (size_t i = 0; i < sizeof wall->fillers / sizeof wall->fillers[0]; i++)
-        CHECK_EQ(close(wall->fillers[i]), 0);
-    CHECK_EQ(close(wall->listener), 0);
-}
-
 struct attempt {
     struct fixture f;
-    struct wall wall;
+    struct raw_wall wall;
     weir_tcp_socket socket;
     struct op op;
 };
@@ -71,7 +24,7 @@ struct attempt {
 static void attempt_init(struct attempt *self, const char *backend)
 {
     fixture_init(&self->f, backend);
-    wall_open(&self->wall);
+    raw_wall_open(&self->wall);
     weir_tcp_socket_init(&self->socket);
 }
 
@@ -92,7 +45,7 @@ static void attempt_fini(struct attempt *self)
     fixture_connect(&self->f, &self->socket, &server);
     fixture_close(&self->f, &self->socket);
     fixture_close(&self->f, &server);
-    wall_close(&self->wall);
+    raw_wall_close(&self->wall);
     fixture_fini(&self->f);
 }
 
@@ -133,7 +86,8 @@ static int check_descriptors_since(const struct test_descriptors *before)
     return sockets;
 }
 
-WEIR_CONTRACT_TEST(tcp_connect, no_descriptor_survives_exec_and_no_socket_blocks)
+WEIR_CONTRACT_TEST_BUT_SIM(tcp_connect, no_descriptor_survives_exec_and_no_socket_blocks,
+                           "there is no exec, and all sockets are of one kind")
 {
     struct test_descriptors before;
     weir_tcp_socket client, server;
@@ -149,20 +103,6 @@ WEIR_CONTRACT_TEST(tcp_connect, no_descriptor_survives_exec_and_no_socket_blocks
     fixture_fini(&f);
 }
 
-/* A port where nobody listens. Bound, so that nobody else takes it meanwhile. */
-static int reserve_port(weir_endpoint *ret_endpoint)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t length = sizeof address;
-    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK_EQ(bind(descriptor, (const struct sockaddr *)&address, sizeof address), 0);
-    CHECK_EQ(getsockname(descriptor, (struct sockaddr *)&address, &length), 0);
-    *ret_endpoint = weir_endpoint_make_ipv4(weir_ipv4_loopback(), ntohs(address.sin_port));
-    return descriptor;
-}
-
 WEIR_CONTRACT_TEST(tcp_connect, a_refused_connection_leaves_the_socket_closed)
 {
     struct attempt t;
@@ -170,10 +110,10 @@ WEIR_CONTRACT_TEST(tcp_connect, a_refused_connection_leaves_the_socket_closed)
     int reserved;
 
     attempt_init(&t, backend);
-    reserved = reserve_port(&nobody);
+    reserved = raw_reserve(&nobody);
     op_connect(&t.f, &t.op, &t.socket, &nobody);
     check_result(op_wait(&t.f, &t.op), -ECONNREFUSED);
-    CHECK_EQ(close(reserved), 0);
+    raw_close(reserved);
     attempt_fini(&t);
 }
 
@@ -226,12 +166,12 @@ WEIR_CONTRACT_TEST(tcp_connect, a_connect_after_a_stop_opens_nothing)
 
     attempt_init(&t, backend);
     fixture_turn(&t.f);
-    before = test_descriptor_count();
+    before = raw_descriptor_count();
     t.op.object = &t.socket;
     t.op.peer = t.f.endpoint;
     op_start(&t.f, &t.op, stop_and_connect);
     check_result(op_wait(&t.f, &t.op), WEIR_CANCELLED);
-    CHECK_EQ(test_descriptor_count(), before);
+    CHECK_EQ(raw_descriptor_count(), before);
     attempt_fini(&t);
 }
 

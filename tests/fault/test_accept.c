@@ -5,7 +5,6 @@
  * watch them. On epoll only: io_uring watches nothing beforehand.
  */
 #include <errno.h>
-#include <unistd.h>
 
 #include "fixture.h"
 #include "fuse.h"
@@ -35,6 +34,6 @@ WEIR_TEST(fault_epoll, a_connection_that_could_not_be_taken_over_is_handed_out_a
     CHECK_EQ(op_wait(&f, &op).count, 1);
     CHECK_EQ(byte, '!');
     fixture_close(&f, &socket);
-    CHECK_EQ(close(peer), 0);
+    raw_close(peer);
     fixture_fini(&f);
 }

@@ -165,7 +165,7 @@ static void crossing_fini(struct crossing *t)
     rig_fini(&t->rig);
 }
 
-WEIR_CONTRACT_TEST(uv_bridge, each_part_runs_on_its_loop_and_the_result_comes_home)
+WEIR_KERNEL_TEST(uv_bridge, each_part_runs_on_its_loop_and_the_result_comes_home)
 {
     struct crossing t;
 
@@ -177,7 +177,7 @@ WEIR_CONTRACT_TEST(uv_bridge, each_part_runs_on_its_loop_and_the_result_comes_ho
     crossing_fini(&t);
 }
 
-WEIR_CONTRACT_TEST(uv_bridge, a_guest_reads_from_a_stream_of_its_host)
+WEIR_KERNEL_TEST(uv_bridge, a_guest_reads_from_a_stream_of_its_host)
 {
     struct crossing t;
     struct end end;
@@ -195,7 +195,7 @@ WEIR_CONTRACT_TEST(uv_bridge, a_guest_reads_from_a_stream_of_its_host)
     crossing_fini(&t);
 }
 
-WEIR_CONTRACT_TEST(uv_bridge, a_stop_at_home_crosses_both_bridges)
+WEIR_KERNEL_TEST(uv_bridge, a_stop_at_home_crosses_both_bridges)
 {
     struct crossing t;
 
@@ -207,7 +207,7 @@ WEIR_CONTRACT_TEST(uv_bridge, a_stop_at_home_crosses_both_bridges)
     crossing_fini(&t);
 }
 
-WEIR_CONTRACT_TEST(uv_bridge, a_deadline_at_home_crosses_both_bridges)
+WEIR_KERNEL_TEST(uv_bridge, a_deadline_at_home_crosses_both_bridges)
 {
     struct crossing t;
 
@@ -218,7 +218,7 @@ WEIR_CONTRACT_TEST(uv_bridge, a_deadline_at_home_crosses_both_bridges)
     crossing_fini(&t);
 }
 
-WEIR_CONTRACT_TEST(uv_bridge, no_wake_is_lost)
+WEIR_KERNEL_TEST(uv_bridge, no_wake_is_lost)
 {
     enum { ROUNDS = 3000 };
     struct crossing t;
@@ -231,7 +231,7 @@ WEIR_CONTRACT_TEST(uv_bridge, no_wake_is_lost)
     crossing_fini(&t);
 }
 
-WEIR_CONTRACT_TEST(uv_bridge, stop_against_the_voyage)
+WEIR_KERNEL_TEST(uv_bridge, stop_against_the_voyage)
 {
     enum { ROUNDS = 500 };
     struct crossing t;

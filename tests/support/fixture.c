@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The fixture: loop, jobs, ops, raw descriptors, sides. */
+/* The fixture: loop, jobs, ops, sides. */
 #include "fixture.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-#include "leaks.h"
 
 /* The watchdog. Not a timer of the loop: that would change how the loop waits. */
 
@@ -45,7 +38,7 @@ void fixture_init_with(struct fixture *fixture, const weir_loop_options *options
 {
     weir_endpoint local = weir_endpoint_make_ipv4(weir_ipv4_loopback(), 0);
 
-    fixture->descriptor_count = test_descriptor_count();
+    fixture->descriptor_count = raw_descriptor_count();
     fixture->backend = options->backend;
     CHECK_EQ(weir_loop_new(options, &fixture->loop), 0);
     CHECK_EQ(weir_tcp_listen(&fixture->acceptor, fixture->loop, &local, NULL), 0);
@@ -70,7 +63,7 @@ void fixture_fini(struct fixture *fixture)
     CHECK_EQ(weir_loop_context(fixture->loop)->root_count, 0);
     unwatch();
     weir_loop_free(fixture->loop); /* Asserts that nothing is open or armed. */
-    CHECK_EQ(test_descriptor_count(), fixture->descriptor_count);
+    CHECK_EQ(raw_descriptor_count(), fixture->descriptor_count);
 }
 
 weir_result fixture_run(struct fixture *fixture, weir_task *main)
@@ -81,22 +74,31 @@ weir_result fixture_run(struct fixture *fixture, weir_task *main)
 struct turner {
     weir_task task;
     int left;
+    int64_t sleep_ns;
 };
 
 static weir_task *turner_resume(weir_task *task)
 {
     struct turner *self = WEIR_TASK_SELF(task, struct turner);
+    weir_result r;
 
     WEIR_BEGIN(task);
     while (self->left-- > 0)
         WEIR_YIELD(task);
+    if (self->sleep_ns > 0) {
+        WEIR_AWAIT(task, r, weir_sleep_for(task, self->sleep_ns));
+        CHECK_EQ(r.error, 0);
+    }
     WEIR_RETURN(task, weir_result_of(0, 0));
     WEIR_END(task);
 }
 
 void fixture_turn(struct fixture *fixture)
 {
-    struct turner turner = {.left = 4}; /* Root, main, submission, and one to spare. */
+    struct turner turner = {
+        .left = 4, /* Root, main, submission, and one to spare. */
+        .sleep_ns = raw_system->slowness_ns,
+    };
 
     weir_task_init(&turner.task, turner_resume);
     (void)weir_run(fixture->loop, &turner.task);
@@ -416,75 +418,7 @@ void fixture_close(struct fixture *fixture, weir_tcp_socket *socket)
     CHECK(!weir_tcp_is_open(socket));
 }
 
-/* Raw descriptors. */
-
-static int connect_v4(const weir_endpoint *endpoint)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(endpoint->port)};
-    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    memcpy(&address.sin_addr, endpoint->address.ipv4.bytes, sizeof address.sin_addr);
-    CHECK(descriptor >= 0);
-    CHECK_EQ(connect(descriptor, (const struct sockaddr *)&address, sizeof address), 0);
-    return descriptor;
-}
-
-static int connect_v6(const weir_endpoint *endpoint)
-{
-    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(endpoint->port)};
-    int descriptor = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    memcpy(&address.sin6_addr, endpoint->address.ipv6.bytes, sizeof address.sin6_addr);
-    CHECK(descriptor >= 0);
-    CHECK_EQ(connect(descriptor, (const struct sockaddr *)&address, sizeof address), 0);
-    return descriptor;
-}
-
-int raw_connect(const weir_endpoint *endpoint)
-{
-    return endpoint->family == WEIR_IPV4 ? connect_v4(endpoint) : connect_v6(endpoint);
-}
-
-void raw_send(int descriptor, const void *data, size_t size)
-{
-    const char *rest = data;
-
-    while (size > 0) {
-        ssize_t sent = send(descriptor, rest, size, MSG_NOSIGNAL);
-
-        if (sent < 0 && errno == EINTR)
-            continue;
-        CHECK(sent > 0);
-        rest += sent;
-        size -= (size_t)sent;
-    }
-}
-
-size_t raw_receive(int descriptor, void *data, size_t size)
-{
-    char *rest = data;
-    size_t total = 0;
-
-    while (total < size) {
-        ssize_t received = recv(descriptor, rest + total, size - total, 0);
-
-        if (received < 0 && errno == EINTR)
-            continue;
-        CHECK(received >= 0);
-        if (received == 0)
-            break;
-        total += (size_t)received;
-    }
-    return total;
-}
-
-void raw_reset(int descriptor)
-{
-    struct linger linger = {.l_onoff = 1, .l_linger = 0};
-
-    CHECK_EQ(setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
-    CHECK_EQ(close(descriptor), 0);
-}
+/* Data. */
 
 /* A prime period, so that no boundary of a buffer falls on the same value twice in a row. */
 static uint8_t pattern_at(size_t position)
@@ -518,47 +452,41 @@ static weir_task *door_resume(weir_task *task)
     weir_result r;
 
     WEIR_BEGIN(task);
-    CHECK_EQ(sem_post(&self->running), 0);
+    semaphore_post(&self->running);
     WEIR_AWAIT(task, r, weir_sleep_until(task, INT64_MAX));
     CHECK_EQ(r.error, WEIR_CANCELLED);
     WEIR_RETURN(task, weir_result_of(0, 0));
     WEIR_END(task);
 }
 
-static void wait_for(sem_t *semaphore)
-{
-    while (sem_wait(semaphore) < 0)
-        CHECK_EQ(errno, EINTR);
-}
-
-static void *side_thread(void *argument)
+static void side_thread(void *argument)
 {
     struct side *side = argument;
 
+    side->identity = weir_thread_identity();
     CHECK_EQ(weir_loop_new(&side->options, &side->loop), 0);
     weir_task_init(&side->door, door_resume);
     weir_run_async(weir_loop_executor(side->loop), &side->door_root, &side->door, NULL, NULL);
     weir_loop_run(side->loop);
     CHECK_EQ(weir_loop_context(side->loop)->frames.live_count, 0);
-    wait_for(&side->leave);
+    semaphore_wait(&side->leave);
     weir_loop_free(side->loop);
-    return NULL;
 }
 
 void side_start(struct side *side, const weir_loop_options *options)
 {
     side->options = *options;
-    CHECK_EQ(sem_init(&side->running, 0, 0), 0);
-    CHECK_EQ(sem_init(&side->leave, 0, 0), 0);
-    CHECK_EQ(pthread_create(&side->thread, NULL, side_thread, side), 0);
-    wait_for(&side->running);
+    semaphore_init(&side->running);
+    semaphore_init(&side->leave);
+    thread_start(&side->thread, side_thread, side);
+    semaphore_wait(&side->running);
 }
 
 void side_stop(struct side *side)
 {
     weir_root_stop(&side->door_root, WEIR_STOP_REQUESTED);
-    CHECK_EQ(sem_post(&side->leave), 0);
-    CHECK_EQ(pthread_join(side->thread, NULL), 0);
-    CHECK_EQ(sem_destroy(&side->running), 0);
-    CHECK_EQ(sem_destroy(&side->leave), 0);
+    semaphore_post(&side->leave);
+    thread_join(&side->thread);
+    semaphore_fini(&side->running);
+    semaphore_fini(&side->leave);
 }

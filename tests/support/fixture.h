@@ -18,8 +18,6 @@
  * side has a loop of its own on a thread of its own.
  */
 
-#include <pthread.h>
-#include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,7 +25,9 @@
 #include <weir/weir.h>
 
 #include "gate.h"
+#include "raw.h"
 #include "test.h"
+#include "threads.h"
 
 enum { FIXTURE_WATCHDOG_S = 40 };
 
@@ -58,7 +58,7 @@ void fixture_turn(struct fixture *fixture);
 /** Connect two sockets. */
 void fixture_connect(struct fixture *fixture, weir_tcp_socket *client, weir_tcp_socket *server);
 
-/** Connect a socket to a blocking descriptor, which is returned. */
+/** Connect a socket to a raw one, which is returned. */
 int fixture_connect_raw(struct fixture *fixture, weir_tcp_socket *socket);
 
 /** Close a socket, and check that it closes without error. */
@@ -129,19 +129,7 @@ void op_sleep_until(struct fixture *fixture, struct op *op, int64_t at_ns);
 void op_signal_wait(struct fixture *fixture, struct op *op, weir_signal_set *set);
 void op_close_signals(struct fixture *fixture, struct op *op, weir_signal_set *set);
 
-/* Raw descriptors: the other end, without weir. */
-
-/** A blocking connection to the endpoint. */
-int raw_connect(const weir_endpoint *endpoint);
-
-/** Send all of it. */
-void raw_send(int descriptor, const void *data, size_t size);
-
-/** Receive until the buffer is full or the stream ends; returns how much came. */
-size_t raw_receive(int descriptor, void *data, size_t size);
-
-/** Close so that the peer sees a reset. */
-void raw_reset(int descriptor);
+/* Data. */
 
 /** Fill memory with a sequence that begins at `from`, and check that it is there. */
 void pattern_fill(uint8_t *data, size_t size, size_t from);
@@ -152,11 +140,12 @@ void pattern_check(const uint8_t *data, size_t size, size_t from);
 struct side {
     weir_loop_options options;
     weir_loop *loop; /* Runs from side_start to side_stop. */
-    pthread_t thread;
-    weir_task door; /* Keeps the loop running until it is stopped. */
+    weir_sys_thread thread;
+    const void *identity; /* Of the thread: weir_thread_identity. */
+    weir_task door;       /* Keeps the loop running until it is stopped. */
     weir_root door_root;
-    sem_t running;
-    sem_t leave; /* Nobody posts to the loop any more: it may be freed. */
+    struct semaphore running;
+    struct semaphore leave; /* Nobody posts to the loop any more: it may be freed. */
 };
 
 /** Start a thread that runs a loop made so; returns when it runs. */

@@ -13,7 +13,9 @@
 #include "test.h"
 #include "test_run.h"
 
-static const char *running = "?"; /* Written once, before the body can start a thread. */
+/* Written before the body can start a thread. */
+static const char *running = "?";
+static char detail[64];
 
 static void report(const char *what, const char *format, va_list arguments)
 {
@@ -29,7 +31,7 @@ void test_fail(const char *file, int line, const char *format, ...)
     char what[512];
     va_list arguments;
 
-    snprintf(what, sizeof what, "%s:%d: %s: check failed", file, line, running);
+    snprintf(what, sizeof what, "%s:%d: %s%s: check failed", file, line, running, detail);
     va_start(arguments, format);
     report(what, format, arguments);
     va_end(arguments);
@@ -46,6 +48,15 @@ void test_skip(const char *format, ...)
     report(what, format, arguments);
     va_end(arguments);
     test_runner_skip();
+}
+
+void test_detail(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(detail, sizeof detail, format, arguments);
+    va_end(arguments);
 }
 
 void test_check_eq(const char *file, int line, const char *text, intmax_t a, intmax_t b)
@@ -71,6 +82,12 @@ void test_require_backend(const char *name)
 {
     if (!test_backend_available(name))
         test_skip("this machine has no %s", name);
+}
+
+void test_on_kernel(const char *backend, test_on_fn *body)
+{
+    test_require_backend(backend);
+    body(backend);
 }
 
 void test_run(const char *name, test_body_fn *body)

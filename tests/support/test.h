@@ -30,18 +30,32 @@
     TEST_DEFINE(suite, name, suite##_##name##_body, SIGABRT) \
     static void suite##_##name##_body(void)
 
-/** A test for each backend; the body sees its name as `backend`. */
-#define WEIR_CONTRACT_TEST(suite, name)                           \
-    static void suite##_##name##_contract(const char *backend);   \
-    TEST_DEFINE_ON(suite, name, uring, suite##_##name##_contract) \
-    TEST_DEFINE_ON(suite, name, epoll, suite##_##name##_contract) \
-    static void suite##_##name##_contract(const char *backend)
+/** A test for each backend of this machine's kernel; the body sees its name as `backend`. */
+#define WEIR_KERNEL_TEST(suite, name)                                       \
+    static void suite##_##name##_on(const char *backend);                   \
+    TEST_DEFINE_ON(test_on_kernel, suite, name, uring, suite##_##name##_on) \
+    TEST_DEFINE_ON(test_on_kernel, suite, name, epoll, suite##_##name##_on) \
+    static void suite##_##name##_on(const char *backend)
 
-#define TEST_DEFINE_ON(suite, name, backend, contract)  \
+/** The same, and one more for the simulated kernel, in a world. */
+#define WEIR_CONTRACT_TEST(suite, name)                                \
+    static void suite##_##name##_on(const char *backend);              \
+    TEST_DEFINE_ON(test_on_sim, suite, name, sim, suite##_##name##_on) \
+    WEIR_KERNEL_TEST(suite, name)
+
+/** A contract test that does not apply to the simulated kernel, for a reason. */
+#define WEIR_CONTRACT_TEST_BUT_SIM(suite, name, reason)          \
+    static void suite##_sim_##name##_body(void)                  \
+    {                                                            \
+        test_skip("%s", reason);                                 \
+    }                                                            \
+    TEST_DEFINE(suite##_sim, name, suite##_sim_##name##_body, 0) \
+    WEIR_KERNEL_TEST(suite, name)
+
+#define TEST_DEFINE_ON(run, suite, name, backend, body) \
     static void suite##_##backend##_##name##_body(void) \
     {                                                   \
-        test_require_backend(#backend);                 \
-        contract(#backend);                             \
+        run(#backend, body);                            \
     }                                                   \
     TEST_DEFINE(suite##_##backend, name, suite##_##backend##_##name##_body, 0)
 
@@ -60,8 +74,22 @@ __attribute__((noreturn, cold, format(printf, 3, 4))) void test_fail(const char 
 /** Report that this test does not apply here, and end it. On the thread of the test only. */
 __attribute__((noreturn, format(printf, 1, 2))) void test_skip(const char *format, ...);
 
+/** What stands behind the name of the test in reports: before its body starts. */
+__attribute__((format(printf, 1, 2))) void test_detail(const char *format, ...);
+
 void test_check_eq(const char *file, int line, const char *text, intmax_t a, intmax_t b);
 void test_check_str_eq(const char *file, int line, const char *text, const char *a, const char *b);
+
+typedef void test_on_fn(const char *backend);
+
+/** Run the body of a test, if this machine has the backend. */
+void test_on_kernel(const char *backend, test_on_fn *body);
+
+/** Run it as a program of a world, for some seeds. Defined by support/on_sim.c: for contract tests. */
+void test_on_sim(const char *backend, test_on_fn *body);
+
+/** The same, in worlds that do whatever a kernel may do without failing: faults of level 1. */
+void test_on_faulty_sim(const char *backend, test_on_fn *body);
 
 /** Skip the test unless this machine has the backend. */
 void test_require_backend(const char *name);
