@@ -3,6 +3,9 @@
 # weir_gather(layers...): the objects of all layers as weir (shared) and weir_static.
 function(weir_gather)
     list(TRANSFORM ARGN REPLACE "(.+)" "$<TARGET_OBJECTS:weir_\\1>" OUTPUT_VARIABLE objects)
+    if(WEIR_SIM_COVERAGE)
+        list(APPEND objects $<TARGET_OBJECTS:weir_coverage_flags>)
+    endif()
     add_library(weir SHARED ${objects})
     add_library(weir_static STATIC ${objects})
     set_target_properties(weir PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weir-sim: runs scenarios in simulated worlds, by the thousand, and prints the first that fails.
+ *
+ *      weir-sim --runs 10000
+ *      weir-sim --scenario echo --seed 17 --trace -
+ *
+ *      options.c    the command line
+ *      workers.c    processes, which take the runs
+ *      run.c        one run of a scenario, and its worlds
+ *      scenarios.c  the scenarios: scenario_NAME.c, and what they share in kit.c
+ *      coverage.c   how much of weir they reach
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "coverage.h"
+#include "options.h"
+#include "tally.h"
+#include "workers.h"
+
+/* By lines, so that the trace of a run that dies is whole. */
+static bool open_trace(struct options *options)
+{
+    if (!options->trace_path)
+        return true;
+    options->trace = stdout;
+    if (strcmp(options->trace_path, "-") != 0)
+        options->trace = fopen(options->trace_path, "w");
+    if (!options->trace) {
+        fprintf(stderr, "weir-sim: %s: %s\n", options->trace_path, strerror(errno));
+        return false;
+    }
+    setvbuf(options->trace, NULL, _IOLBF, BUFSIZ);
+    return true;
+}
+
+static void print_results(const struct options *options, const struct results *results)
+{
+    if (options->runs == 1)
+        tally_print_run(stdout, &results->run);
+    else
+        tally_print_table(stdout, results->by_scenario);
+    if (coverage_is_built_in())
+        coverage_print(results->reached);
+    if (options->uncovered)
+        coverage_print_uncovered(results->reached);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct results results;
+
+    switch (options_parse(&options, argc, argv)) {
+    case OPTIONS_RUN:
+        break;
+    case OPTIONS_DONE:
+        return 0;
+    case OPTIONS_REFUSED:
+        return 2;
+    }
+    if (!open_trace(&options))
+        return 2;
+    if (!workers_run(&options, &results))
+        return 1;
+    print_results(&options, &results);
+    return 0;
+}
