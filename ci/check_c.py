@@ -24,10 +24,11 @@ PRIVATE = {
     "uring": ("uring", "core/base", "core/sys"),
     "compat/reactor": ("compat/reactor", "core/base", "core/sys"),
     "compat/epoll": ("compat/epoll", "compat/reactor", "core/base", "core/sys"),
+    "compat/sim": ("compat/sim", "core/base", "core/sys"),
     "compat": ("compat/epoll", "uring"),
 }
 SEAM = "core/loop/backend.h"  # All that a backend sees of the loop.
-BACKENDS = ("uring", "compat/reactor", "compat/epoll", "compat")
+BACKENDS = ("uring", "compat/reactor", "compat/epoll", "compat/sim", "compat")
 
 # The layer of each public header, and the layers whose public headers a layer may include.
 PUBLIC = {
@@ -40,10 +41,11 @@ PUBLIC = {
     "stream": "base64 buffer_sink buffer_source copy memory_stream stream stream_adapters",
     "zlib": "zlib",
     "loop": "loop operation",
+    "sim": "sim",
     "io": "signal tcp timer",
     "all": "stage_one weir",
-    "test": "test/fail test/fuse test/grinder test/kit test/memory test/run test/script_stream"
-            " test/stream_pair",
+    "test": "test/fail test/fuse test/grinder test/kit test/memory test/run test/script_buffers"
+            " test/script_stream test/stream_pair",
 }
 STAGE_ONE = ("stream", "buffer", "sync", "time", "exec", "task", "base")
 BELOW = {
@@ -61,6 +63,7 @@ BELOW = {
     "io": ("io", "loop", *STAGE_ONE),
     "all": ("all", "io", "loop", *STAGE_ONE),
     "backend": ("base",),  # The rest comes with the seam.
+    "sim": ("sim", "loop", "exec", "task", "base"),  # It also runs programs.
 }
 LAYER_OF = {f"weir/{name}.h": layer for layer, names in PUBLIC.items() for name in names.split()}
 
@@ -81,7 +84,16 @@ MAY_ALLOCATE = {
     "compat/epoll/backend.c",
     "compat/reactor/reactor.c",  # Descriptors by number.
     "core/io/tcp_acceptor.c",  # The queue of accepted descriptors.
+    "core/sys/posix_fiber.c",  # Fibers, which only worlds have.
+    "compat/sim/network.c",  # sim_allocate, for worlds and all that is in them.
 }
+MAY_FREE = "compat/sim/"  # What sim_allocate gave,
+MAY_GROW = {"compat/sim/agenda.c", "compat/sim/world.c"}  # and arrays of a world.
+
+# A world takes nothing from outside: a seed is one history, on every machine.
+DETERMINISTIC = "compat/sim"
+UNDETERMINED = (r"\b(time|clock|clock_gettime|timespec_get|gettimeofday|s?rand|random|arc4random|getrandom"
+                r"|getenv|getpid|qsort|bsearch|setlocale)\s*\(|\b(long\s+double|double|float)\b")
 
 FUNCTION_LINES = 70
 MEDIAN_LINES = 15
@@ -97,7 +109,7 @@ def layer_of(file):
     if file.is_public:
         return LAYER_OF.get(file.path.split("/include/")[1])
     folder = folder_of(file.path)
-    if folder in BACKENDS:
+    if folder in BACKENDS and folder != "compat/sim":
         return "backend"
     return folder.split("/")[-1] if folder else None
 
@@ -144,8 +156,8 @@ def private_include(file, name, homes):
 
 
 def check_system_headers(tree):
-    """core includes no operating system header, except in the sources of core/sys."""
-    for file in tree.under("core"):
+    """core and the simulator include no operating system header, but for the sources of core/sys."""
+    for file in tree.under("core", "compat/sim"):
         if file.path.startswith("core/sys/") and file.name.endswith(".c"):
             continue
         for line, match in file.matches(r"^#\s*include\s*<([\w/.]+)>", file.code):
@@ -207,10 +219,38 @@ def check_banned(tree):
         if file.path.startswith("tests/"):
             patterns.append(SLEEPS)
         if file in tree.library and file.path not in MAY_ALLOCATE:
-            patterns.append(MEMORY)
+            patterns.append(memory_banned(file.path))
         for pattern in patterns:
             for line, match in file.matches(r"(?<![>.])" + pattern, file.bare):
                 yield Finding(file.path, line, f"{match.group(1)} is not called here")
+
+
+def memory_banned(path):
+    """The calls of the heap that a file may not make."""
+    allowed = []
+    if path.startswith(MAY_FREE):
+        allowed.append("free")
+    if path in MAY_GROW:
+        allowed.append("realloc")
+    return r"(?!(?:%s)\s*\()%s" % ("|".join(allowed), MEMORY) if allowed else MEMORY
+
+
+def check_determinism(tree):
+    """The simulator asks nobody but its seed: no clock, no environment, no sorting of equals."""
+    for file in tree.under(DETERMINISTIC):
+        for line, match in file.matches(r"(?<![>.])(?:" + UNDETERMINED + ")", file.bare):
+            yield Finding(file.path, line, f"{match.group(1) or match.group(2)} differs elsewhere")
+        for line, _ in file.matches(r"\"[^\"\n]*%p", file.code):
+            yield Finding(file.path, line, "an address differs elsewhere")
+
+
+def check_thread_locals(tree):
+    """core has one thread-local, weir_thread, which a simulated world exchanges; core/sys its own."""
+    for file in tree.under("core"):
+        if file.path.startswith(("core/base/thread.", "core/sys/")):
+            continue
+        for line, match in file.matches(r"\b(_Thread_local|thread_local|__thread)\b", file.bare):
+            yield Finding(file.path, line, f"{match.group(1)} stands outside of core/base/thread.h")
 
 
 RULES = {
@@ -220,4 +260,6 @@ RULES = {
     "conditionals": check_conditionals,
     "lengths": check_lengths,
     "banned": check_banned,
+    "determinism": check_determinism,
+    "thread-locals": check_thread_locals,
 }

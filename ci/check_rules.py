@@ -4,12 +4,13 @@
 import check_c
 import check_coroutine
 import check_docs
+import check_mutants
 import check_project
 import check_readme
 from check_source import Tree
 
 RULES = {**check_project.RULES, **check_c.RULES, **check_coroutine.RULES, **check_docs.RULES,
-         **check_readme.RULES}
+         **check_readme.RULES, **check_mutants.RULES}
 
 
 def run(root, names):

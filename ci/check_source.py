@@ -74,7 +74,7 @@ class File:
 
     @property
     def is_public(self):
-        return self.path.startswith(("core/include/", "uring/include/", "zlib/include/"))
+        return "/include/weir/" in self.path
 
     @cached_property
     def lines(self):
