@@ -6,7 +6,8 @@
  *
  * Each thread has its own loop and its own SO_REUSEPORT listener, and shares nothing with the others.
  * SIGINT or SIGTERM stops softly: no more connections, what is being written is written, for at most
- * GRACE_NS; then, or at the second signal, hard. SIGUSR1 prints what every task waits for.
+ * GRACE_NS; then, or at the second signal, hard. SIGUSR1 prints what every task waits for, SIGUSR2
+ * what every loop has counted.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -22,6 +23,9 @@ enum { THREADS_MAX = 64 };
 static const int64_t GRACE_NS = INT64_C(5000000000);
 static const int64_t SILENCE_NS = INT64_C(1000000000);
 static const int64_t FRAME_RETRY_NS = INT64_C(10000000);
+
+/* What a loop can be asked to print. */
+enum print_kind { PRINT_TASKS = 1, PRINT_STATISTICS = 2 };
 
 /* One connection. */
 struct session {
@@ -40,7 +44,7 @@ struct watch {
     int server_count;
     int live_count; /* Servers that have not ended. __atomic: the one that takes the last stops it. */
     bool stopping;
-    weir_deadline silence; /* When a loop that has not printed its tasks is named. */
+    weir_deadline silence; /* When a loop that has not printed what it was asked for is named. */
     weir_root root;
 };
 
@@ -61,10 +65,11 @@ struct server {
     int index;
     struct watch *watch; /* One for all, on the first server's loop. */
 
-    weir_root dump_root; /* Of dump_task: a tree of its own, on this loop. */
-    weir_task dump_task;
-    bool dumping; /* Asked for a dump, and silent so far. Set by the watch, cleared by the loop:
-                     __atomic. */
+    weir_root print_root; /* Of print_task: a tree of its own, on this loop. */
+    weir_task print_task;
+    unsigned asked;   /* For what, enum print_kind bits: set by the watch, cleared by the loop when
+                         it is printed: __atomic. The one who sets the first starts the tree. */
+    unsigned printed; /* By print_task. */
 };
 
 /* Sessions. */
@@ -157,46 +162,73 @@ static void *server_thread(void *argument)
     return NULL;
 }
 
-/* Dumps: each loop prints its own tasks, on its own thread. */
+/* Printing: each loop prints its own, on its own thread. */
 
 static void print_tasks(struct server *server)
 {
-    flockfile(stderr);
     fprintf(stderr, "tasks of the %s loop of thread %d:\n", weir_loop_backend_name(server->loop),
             server->index);
     fprintf(stderr, "%zu tasks\n", weir_loop_dump(server->loop, stderr));
+}
+
+static void print_statistics(const struct server *server)
+{
+    weir_loop_statistics statistics = weir_loop_statistics_get(server->loop);
+
+    fprintf(stderr, "statistics of the %s loop of thread %d:\n",
+            weir_loop_backend_name(server->loop), server->index);
+    weir_loop_statistics_print(&statistics, stderr);
+    fputc('\n', stderr);
+}
+
+static void print_asked(struct server *server)
+{
+    server->printed = __atomic_load_n(&server->asked, __ATOMIC_ACQUIRE);
+    flockfile(stderr);
+    if (server->printed & PRINT_TASKS)
+        print_tasks(server);
+    if (server->printed & PRINT_STATISTICS)
+        print_statistics(server);
     funlockfile(stderr);
 }
 
-static weir_task *dump_resume(weir_task *task)
+static weir_task *print_resume(weir_task *task)
 {
     WEIR_BEGIN(task);
-    print_tasks(WEIR_CONTAINER_OF(task, struct server, dump_task));
+    print_asked(WEIR_CONTAINER_OF(task, struct server, print_task));
     WEIR_RETURN(task, weir_result_of(0, 0));
     WEIR_END(task);
 }
 
-static void dump_done(weir_root *root, weir_result result)
+static void print_done(weir_root *root, weir_result result);
+
+static void start_printing(struct server *server)
+{
+    weir_task_init(&server->print_task, print_resume);
+    weir_run_async(weir_loop_executor(server->loop), &server->print_root, &server->print_task,
+                   print_done, server);
+}
+
+/* What it was asked for since it looked, it prints now. */
+static void print_done(weir_root *root, weir_result result)
 {
     struct server *server = root->user;
 
     (void)result;
-    __atomic_store_n(&server->dumping, false, __ATOMIC_RELEASE);
+    if (__atomic_and_fetch(&server->asked, ~server->printed, __ATOMIC_ACQ_REL))
+        start_printing(server);
 }
 
-/* Ask every loop that is not still busy with the last dump. */
-static void ask_for_dumps(struct watch *watch)
+/* Ask every loop; one that is still busy with the last request prints this in turn, once. */
+static void ask_to_print(struct watch *watch, enum print_kind kind)
 {
     int i;
 
     for (i = 0; i < watch->server_count; i++) {
         struct server *server = &watch->servers[i];
 
-        if (__atomic_exchange_n(&server->dumping, true, __ATOMIC_ACQUIRE))
-            continue;
-        weir_task_init(&server->dump_task, dump_resume);
-        weir_run_async(weir_loop_executor(server->loop), &server->dump_root, &server->dump_task,
-                       dump_done, server);
+        if (!__atomic_fetch_or(&server->asked, (unsigned)kind, __ATOMIC_ACQ_REL))
+            start_printing(server);
     }
 }
 
@@ -205,7 +237,7 @@ static void name_silent_loops(const struct watch *watch)
     int i;
 
     for (i = 0; i < watch->server_count; i++) {
-        if (__atomic_load_n(&watch->servers[i].dumping, __ATOMIC_ACQUIRE))
+        if (__atomic_load_n(&watch->servers[i].asked, __ATOMIC_ACQUIRE))
             fprintf(stderr, "the loop of thread %d has been silent for a second\n", i);
     }
 }
@@ -236,10 +268,10 @@ static weir_task *watch_resume(weir_task *task)
             continue;
         if (r.error)
             break;
-        if (r.count != SIGUSR1) {
+        if (r.count != SIGUSR1 && r.count != SIGUSR2) {
             stop_servers(self);
         } else if (!self->stopping) { /* After that, loops may have ended. */
-            ask_for_dumps(self);
+            ask_to_print(self, r.count == SIGUSR1 ? PRINT_TASKS : PRINT_STATISTICS);
             weir_deadline_arm_after(task, &self->silence, SILENCE_NS);
         }
     }
@@ -403,7 +435,7 @@ static void announce(const struct server *server)
 
 static void open_watch(struct watch *watch, struct server *servers, int server_count)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1};
+    static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
     size_t i;
 
     watch->servers = servers;

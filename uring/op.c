@@ -14,14 +14,20 @@ _Static_assert((unsigned)WEIR_OPERATION_MORE == IORING_CQE_F_MORE, "flags pass u
 _Static_assert(sizeof(struct uring_operation) <= sizeof(((weir_operation *)0)->scratch),
                "the engine's words fit an operation");
 
+/* Whatever the call returns, the entries the kernel took are free after it. */
+static void make_room(struct uring *uring)
+{
+    uring->statistics->enters++;
+    (void)io_uring_submit(&uring->ring);
+}
+
 struct io_uring_sqe *weir_uring_get_entry(struct uring *uring)
 {
     struct io_uring_sqe *entry = io_uring_get_sqe(&uring->ring);
 
     if (entry)
         return entry;
-    /* Whatever this returns, the entries the kernel took are free now. */
-    (void)io_uring_submit(&uring->ring);
+    make_room(uring);
     return io_uring_get_sqe(&uring->ring);
 }
 
@@ -32,7 +38,7 @@ static bool fill_close(struct uring *uring, const struct uring_request *request,
     struct io_uring_sqe *entry;
 
     if (io_uring_sq_space_left(&uring->ring) < 2)
-        (void)io_uring_submit(&uring->ring);
+        make_room(uring);
     if (io_uring_sq_space_left(&uring->ring) < 2)
         return false;
     entry = io_uring_get_sqe(&uring->ring);

@@ -118,6 +118,7 @@ static void reap(struct uring *uring)
     unsigned count = io_uring_cq_ready(&uring->ring);
     unsigned i;
 
+    uring->statistics->completions += count;
     for (i = 0; i < count; i++)
         deliver(uring, &completions[(head + i) & mask]);
     io_uring_cq_advance(&uring->ring, count);
@@ -139,15 +140,17 @@ static void count_overflow(struct uring *uring)
     uring->is_overflowing = is_overflowing;
 }
 
-/* What a call may answer, and why nothing is lost: -EINTR and -ETIME end the wait; -EBUSY and
+/* Count a call. What it may answer, and why nothing is lost: -EINTR and -ETIME end the wait; -EBUSY and
  * -EAGAIN leave the entries in the queue for the next call. Such a call has not looked for completions
  * either, and those may be what gives the kernel its memory back. */
 static void check(struct uring *uring, int result)
 {
+    uring->statistics->enters++;
     if (WEIR_LIKELY(result >= 0) || result == -EINTR || result == -ETIME)
         return;
     WEIR_ASSERT(result == -EBUSY || result == -EAGAIN,
                 "io_uring_enter fails only in ways that have a policy");
+    uring->statistics->enters++;
     (void)io_uring_get_events(&uring->ring);
 }
 

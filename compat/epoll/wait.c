@@ -98,6 +98,8 @@ static bool collect(struct weir_epoll *epoll, int64_t deadline_ns)
     weir_reactor_deliver(&epoll->reactor);
     for (i = 0; i < count; i++)
         is_woken |= dispatch(epoll, &epoll->events[i]);
+    epoll->statistics->enters++;
+    epoll->statistics->completions += epoll->reactor.completions - before;
     return is_woken || epoll->reactor.completions != before;
 }
 

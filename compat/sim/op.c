@@ -345,6 +345,7 @@ void weir_sim_kernel_reap(sim_kernel *kernel)
 
     if (count > kernel->completion_max)
         count = kernel->completion_max;
+    kernel->statistics->completions += count;
     while (count-- > 0)
         deliver(kernel, WEIR_CONTAINER_OF(weir_list_first(&kernel->completions),
                                           struct sim_completion, link));

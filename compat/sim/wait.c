@@ -74,6 +74,7 @@ void weir_sim_kernel_wait(weir_backend *backend, int64_t deadline_ns)
     weir_sim *sim = kernel->sim;
 
     SIM_CHECK(sim, kernel->program == sim->running, "a loop waits on its own thread");
+    kernel->statistics->enters++;
     sim_spend(sim, ENTER_NS);
     weir_sim_kernel_submit(kernel);
     if (deadline_ns > sim->now_ns && !has_something(kernel))

@@ -47,7 +47,7 @@ typedef struct weir_backend weir_backend;
 typedef struct weir_backend_options {
     weir_loop *loop;                  /* For whom: for what the backend prints. */
     unsigned queue_depth;             /* Submissions to hold before a flush; a power of two. */
-    weir_loop_statistics *statistics; /* It counts deferred, overflows, wakeups. */
+    weir_loop_statistics *statistics; /* It counts what is its own, and wakeups. */
 } weir_backend_options;
 
 struct weir_backend_ops {

@@ -448,11 +448,6 @@ int64_t weir_now_ns(void)
     return weir_sys_now_ns();
 }
 
-weir_loop_statistics weir_loop_statistics_get(const weir_loop *loop)
-{
-    return loop->statistics;
-}
-
 size_t weir_loop_dump(weir_loop *loop, FILE *stream)
 {
     return weir_context_dump(&loop->context, stream);

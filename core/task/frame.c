@@ -58,7 +58,9 @@ void weir_frame_allocator_init(weir_frame_allocator *frames, weir_memory *source
     frames->owner = NULL;
     frames->retained_bytes = 0;
     frames->retained_bytes_max = retained_bytes_max;
-    frames->live_count = 0;
+    frames->handed_out_count = 0;
+    frames->taken_back_count = 0;
+    frames->fresh_count = 0;
     frames->is_shared = false;
 }
 
@@ -81,10 +83,10 @@ void weir_frame_release_here(weir_frame_allocator *frames, void *memory, size_t 
 
     if (frames->is_shared) {
         frames->source->release(frames->source, memory, bytes);
-        __atomic_sub_fetch(&frames->live_count, 1, __ATOMIC_RELEASE);
+        __atomic_add_fetch(&frames->taken_back_count, 1, __ATOMIC_RELEASE);
         return;
     }
-    frames->live_count--;
+    frames->taken_back_count++;
     if (!bin.index || frames->retained_bytes + bytes > frames->retained_bytes_max) {
         frames->source->release(frames->source, memory, bytes);
         return;
@@ -130,13 +132,15 @@ void weir_frame_release(weir_frame_allocator *frames, void *memory, size_t units
         weir_frame_release_here(frames, memory, units);
 }
 
-/* Order: the release of live_count pairs with its acquire in fini. */
+/* Order: the release of taken_back_count pairs with its acquire in weir_frame_live_count. */
 static void *allocate_shared(weir_frame_allocator *frames, size_t bytes)
 {
     void *memory = frames->source->allocate(frames->source, bytes);
 
-    if (memory)
-        __atomic_add_fetch(&frames->live_count, 1, __ATOMIC_RELAXED);
+    if (memory) {
+        __atomic_add_fetch(&frames->handed_out_count, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&frames->fresh_count, 1, __ATOMIC_RELAXED);
+    }
     return memory;
 }
 
@@ -158,10 +162,18 @@ void *weir_frame_allocate_slowly(weir_frame_allocator *frames, size_t units)
         frames->retained_bytes -= bin.units * WEIR_FRAME_UNIT;
     } else {
         memory = frames->source->allocate(frames->source, bin.units * WEIR_FRAME_UNIT);
+        frames->fresh_count += memory != NULL;
     }
-    if (memory)
-        frames->live_count++;
+    frames->handed_out_count += memory != NULL;
     return memory;
+}
+
+/* Order: what is back was out, so it is counted first. */
+size_t weir_frame_live_count(const weir_frame_allocator *frames)
+{
+    size_t taken_back_count = __atomic_load_n(&frames->taken_back_count, __ATOMIC_ACQUIRE);
+
+    return __atomic_load_n(&frames->handed_out_count, __ATOMIC_RELAXED) - taken_back_count;
 }
 
 /* Give a whole free list back; units is any size of its class. */
@@ -180,7 +192,7 @@ void weir_frame_allocator_fini(weir_frame_allocator *frames)
     size_t units = 1;
 
     take_home(frames);
-    WEIR_ASSERT(__atomic_load_n(&frames->live_count, __ATOMIC_ACQUIRE) == 0,
+    WEIR_ASSERT(weir_frame_live_count(frames) == 0,
                 "every frame is back before its allocator ends");
     while (bin_of(units).index > 0) {
         struct bin bin = bin_of(units);

@@ -102,8 +102,8 @@ bool weir_test_is_idle(weir_manual *manual)
 {
     weir_context *context = weir_manual_context(manual);
 
-    return !weir_context_is_busy(context) && context->frames.live_count == 0 && !is_ready(manual) &&
-           weir_manual_next_ns(manual) == INT64_MAX;
+    return !weir_context_is_busy(context) && weir_frame_live_count(&context->frames) == 0 &&
+           !is_ready(manual) && weir_manual_next_ns(manual) == INT64_MAX;
 }
 
 void weir_test_check_idle(weir_manual *manual)
@@ -115,7 +115,7 @@ void weir_test_check_idle(weir_manual *manual)
     (void)weir_context_dump(context, stderr);
     weir_test_fail("an executor is not idle: %zu trees live, %zu frames are out, %zu works keep it"
                    "%s%s",
-                   context->root_count, context->frames.live_count,
+                   context->root_count, weir_frame_live_count(&context->frames),
                    __atomic_load_n(&context->work_count, __ATOMIC_ACQUIRE),
                    is_ready(manual) ? ", tasks are ready" : "",
                    weir_manual_next_ns(manual) == INT64_MAX ? "" : ", a deadline is armed");

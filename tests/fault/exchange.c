@@ -374,7 +374,7 @@ void exchange_run(struct exchange *ret_exchange, const char *backend)
         weir_task_init(&all.task, all_resume);
         all.exchange = ret_exchange;
         CHECK_EQ(weir_run(loop, &all.task).error, 0);
-        CHECK_EQ(weir_loop_context(loop)->frames.live_count, 0);
+        CHECK_EQ(weir_frame_live_count(&weir_loop_context(loop)->frames), 0);
         weir_loop_free(loop);
     }
     CHECK_EQ(test_descriptor_count(), before);

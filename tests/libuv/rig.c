@@ -36,7 +36,7 @@ void rig_init(struct rig *rig)
 void rig_fini(struct rig *rig)
 {
     CHECK_EQ(uv_run(&rig->loop, UV_RUN_DEFAULT), 0); /* No tree keeps it. */
-    CHECK_EQ(weir_uv_context(&rig->uv)->frames.live_count, 0);
+    CHECK_EQ(weir_frame_live_count(&weir_uv_context(&rig->uv)->frames), 0);
     weir_uv_close(&rig->uv, NULL);
     CHECK_EQ(uv_run(&rig->loop, UV_RUN_DEFAULT), 0);
     CHECK_EQ(uv_loop_close(&rig->loop), 0);

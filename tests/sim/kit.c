@@ -623,8 +623,9 @@ void kit_loop_free(weir_loop *loop)
 
     KIT_CHECK(context->root_count == 0, "%zu trees live on a loop that has ended",
               context->root_count);
-    KIT_CHECK(context->frames.live_count == 0,
-              "%zu frames are not home when their trees have ended", context->frames.live_count);
+    KIT_CHECK(weir_frame_live_count(&context->frames) == 0,
+              "%zu frames are not home when their trees have ended",
+              weir_frame_live_count(&context->frames));
     weir_loop_free(loop);
 }
 

@@ -214,8 +214,8 @@ static struct inner *inner_new(struct node *self)
 
 static void inner_free(struct inner *inner)
 {
-    KIT_CHECK(inner->frames.live_count == 0, "%zu frames of a subtree are not home",
-              inner->frames.live_count);
+    KIT_CHECK(weir_frame_live_count(&inner->frames) == 0, "%zu frames of a subtree are not home",
+              weir_frame_live_count(&inner->frames));
     weir_frame_allocator_fini(&inner->frames);
     KIT_CHECK(inner->memory.live_count == 0, "an allocator keeps %zu blocks when it ends",
               inner->memory.live_count);

@@ -59,7 +59,7 @@ void fixture_fini(struct fixture *fixture)
 
     op_close_acceptor(fixture, &close_op, &fixture->acceptor);
     CHECK_EQ(op_wait(fixture, &close_op).error, 0);
-    CHECK_EQ(weir_loop_context(fixture->loop)->frames.live_count, 0);
+    CHECK_EQ(weir_frame_live_count(&weir_loop_context(fixture->loop)->frames), 0);
     CHECK_EQ(weir_loop_context(fixture->loop)->root_count, 0);
     unwatch();
     weir_loop_free(fixture->loop); /* Asserts that nothing is open or armed. */
@@ -468,7 +468,7 @@ static void side_thread(void *argument)
     weir_task_init(&side->door, door_resume);
     weir_run_async(weir_loop_executor(side->loop), &side->door_root, &side->door, NULL, NULL);
     weir_loop_run(side->loop);
-    CHECK_EQ(weir_loop_context(side->loop)->frames.live_count, 0);
+    CHECK_EQ(weir_frame_live_count(&weir_loop_context(side->loop)->frames), 0);
     semaphore_wait(&side->leave);
     weir_loop_free(side->loop);
 }

@@ -255,13 +255,13 @@ WEIR_TEST(frame, a_frame_freed_on_another_thread_comes_home)
     bench_init(&bench, AMPLE);
     memory = carrier.memory[0] = take(&bench, 300);
     free_on_another_thread(&carrier);
-    CHECK_EQ(bench.frames.live_count, 1); /* Until the owner looks. */
+    CHECK_EQ(weir_frame_live_count(&bench.frames), 1); /* Until the owner looks. */
 
     CHECK(take(&bench, 300) == memory);
-    CHECK_EQ(bench.frames.live_count, 1);
+    CHECK_EQ(weir_frame_live_count(&bench.frames), 1);
     CHECK_EQ(bench.source.allocated_count, 1);
     give(&bench, memory, 300);
-    CHECK_EQ(bench.frames.live_count, 0);
+    CHECK_EQ(weir_frame_live_count(&bench.frames), 0);
     bench_fini(&bench);
 }
 
@@ -358,7 +358,7 @@ static weir_result run_fib(struct counting_source *source)
     loop = fake_loop_new(&options);
     weir_task_init(&fib.task, fib_resume);
     result = weir_run(loop, &fib.task);
-    CHECK_EQ(weir_loop_context(loop)->frames.live_count, 0);
+    CHECK_EQ(weir_frame_live_count(&weir_loop_context(loop)->frames), 0);
     weir_loop_free(loop);
     CHECK_EQ(source->out_bytes, 0);
     return result;
@@ -422,7 +422,7 @@ WEIR_TEST(frame, an_exhausted_allocator_gives_again_what_was_freed)
     weir_frame_allocator_init(&frames, &source.source, AMPLE);
     memory = weir_frame_allocate(&frames, 3);
     CHECK(weir_frame_allocate(&frames, 3) == NULL);
-    CHECK_EQ(frames.live_count, 1);
+    CHECK_EQ(weir_frame_live_count(&frames), 1);
 
     weir_frame_release(&frames, memory, 3);
     CHECK(weir_frame_allocate(&frames, 3) == memory);
@@ -446,7 +446,7 @@ static weir_task *waverer_resume(weir_task *task)
     WEIR_BEGIN(task);
     self->child = fib_new(task, 1);
     weir_frame_discard(task, &self->child->task);
-    self->live_count = task->environment->frames->live_count;
+    self->live_count = weir_frame_live_count(task->environment->frames);
     WEIR_RETURN(task, weir_result_of(0, 0));
     WEIR_END(task);
 }

@@ -285,13 +285,13 @@ static void start_an_allocated_child(struct parent *self)
 {
     struct child *child = new_child(self);
 
-    CHECK_EQ(self->task.environment->frames->live_count, 1);
+    CHECK_EQ(weir_frame_live_count(self->task.environment->frames), 1);
     weir_scope_start(&self->scope, &child->task);
 }
 
 static void check_frames_are_home(struct parent *self)
 {
-    CHECK_EQ(self->task.environment->frames->live_count, 0);
+    CHECK_EQ(weir_frame_live_count(self->task.environment->frames), 0);
 }
 
 WEIR_TEST(scope, an_allocated_child_is_freed_when_it_is_done_and_its_error_is_not_lost)
@@ -305,7 +305,7 @@ WEIR_TEST(scope, an_allocated_child_is_freed_when_it_is_done_and_its_error_is_no
 static void discard_a_child(struct parent *self)
 {
     weir_scope_discard(&self->scope, &new_child(self)->task);
-    CHECK_EQ(self->task.environment->frames->live_count, 0);
+    CHECK_EQ(weir_frame_live_count(self->task.environment->frames), 0);
 }
 
 WEIR_TEST(scope, a_child_that_was_not_started_can_be_given_back)

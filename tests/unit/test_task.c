@@ -110,12 +110,12 @@ static weir_task *allocating_caller_resume(weir_task *task)
     weir_result r;
 
     WEIR_BEGIN(task);
-    self->live_before = task->environment->frames->live_count;
+    self->live_before = weir_frame_live_count(task->environment->frames);
     self->child = weir_frame_new(task, sizeof *self->child, leaf_resume);
     self->child->outcome = weir_result_of(0, 9);
-    self->live_during = task->environment->frames->live_count;
+    self->live_during = weir_frame_live_count(task->environment->frames);
     WEIR_AWAIT(task, r, weir_call(task, &self->child->task));
-    self->live_after = task->environment->frames->live_count;
+    self->live_after = weir_frame_live_count(task->environment->frames);
     WEIR_RETURN(task, r);
     WEIR_END(task);
 }

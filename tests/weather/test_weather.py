@@ -238,6 +238,31 @@ class Weather:
             self.assertEqual(len(lines), 20, text)
         server.end()
 
+    def test_sigusr2_prints_what_each_loop_has_counted_and_goes_on(self):
+        server = self.serve("--threads", "2")
+        with Crowd(server, 20) as crowd:
+            self.assertTrue(crowd.run_until(lambda: crowd.echoes > 1000, 10))
+            server.send_signal(signal.SIGUSR2)
+            server.send_signal(signal.SIGUSR1)  # While that is being printed, perhaps.
+            echoes = crowd.echoes
+            self.assertTrue(crowd.run_until(lambda: crowd.echoes > echoes + 100, 10))
+            text = server.read_errors(rb"(?s)(?=.*statistics of the \w+ loop of thread 0:\n.*?\n\n)"
+                                      rb"(?=.*statistics of the \w+ loop of thread 1:\n.*?\n\n)"
+                                      rb"(?=.*loop of thread 0:\n[^$]*\d+ tasks\n)"
+                                      rb"(?=.*loop of thread 1:\n[^$]*\d+ tasks\n)")
+            self.assertNotIn("silent", text)
+        blocks = re.findall(rf"statistics of the {self.backend} loop of thread (\d):\n(.*?)\n\n",
+                            text, re.DOTALL)
+        self.assertEqual(sorted(thread for thread, _ in blocks), ["0", "1"])
+        counters = [dict(line.split(" ") for line in lines.split("\n")) for _, lines in blocks]
+        total = {name: sum(int(one[name]) for one in counters) for name in counters[0]}
+        self.assertGreater(total["iterations"], 0)
+        self.assertGreater(total["completions"], 100)
+        self.assertGreater(total["enters"], 10)
+        self.assertGreaterEqual(total["frames_live"], 20)
+        self.assertEqual(total["overflows"], 0)
+        server.end()
+
     # Quiet, and long.
 
     def test_idle_it_uses_no_processor_time(self):

@@ -38,8 +38,11 @@ struct weir_frame_allocator {
     const void *owner;    /* Identity of the thread that runs the tree; NULL: any. */
     size_t retained_bytes; /* On the free lists. */
     size_t retained_bytes_max;
-    size_t live_count; /* Frames handed out and not yet back; __atomic when shared. */
-    bool is_shared;    /* Trees on several threads use it: nothing is held back. */
+    /* Counts of frames, ever: their difference is what lives. __atomic when shared. */
+    size_t handed_out_count;
+    size_t taken_back_count;
+    size_t fresh_count; /* Of those handed out: from the source, not from a free list. */
+    bool is_shared;     /* Trees on several threads use it: nothing is held back. */
 };
 
 /**
@@ -58,6 +61,9 @@ WEIR_PUBLIC void weir_frame_allocator_fini(weir_frame_allocator *frames);
 
 /** The calling thread runs the trees from now on: frames freed by others go home through a stack. */
 WEIR_PUBLIC void weir_frame_allocator_bind(weir_frame_allocator *frames);
+
+/** How many frames are out. One that another thread freed counts until the owner has taken it home. */
+WEIR_PUBLIC size_t weir_frame_live_count(const weir_frame_allocator *frames);
 
 /** Memory of at least units * 64 bytes when the class is dry; NULL: exhausted. */
 WEIR_PUBLIC void *weir_frame_allocate_slowly(weir_frame_allocator *frames, size_t units);
@@ -80,7 +86,7 @@ static inline void *weir_frame_allocate(weir_frame_allocator *frames, size_t uni
     memory = frames->free[units];
     frames->free[units] = *(void **)memory;
     frames->retained_bytes -= units * WEIR_FRAME_UNIT;
-    frames->live_count++;
+    frames->handed_out_count++;
     return memory;
 }
 
@@ -94,7 +100,7 @@ static inline bool weir_frame_recycle(weir_frame_allocator *frames, void *memory
 
     if (WEIR_UNLIKELY(units > WEIR_FRAME_CLASSES || retained_bytes > frames->retained_bytes_max))
         return false;
-    frames->live_count--;
+    frames->taken_back_count++;
     frames->retained_bytes = retained_bytes;
     *(void **)memory = frames->free[units];
     frames->free[units] = memory;

@@ -15,7 +15,8 @@
  * Loops are not shared: use one per thread, each with its own SO_REUSEPORT listener. After fork()
  * the child may only exec.
  *
- * Source: core/loop/loop.c. Tests: tests/unit/test_loop.c, tests/contract/test_loop.c.
+ * Source: core/loop/loop.c, statistics.c. Tests: tests/unit/test_loop.c, tests/contract/test_loop.c,
+ * tests/contract/test_statistics.c.
  */
 
 #include <stdint.h>
@@ -40,17 +41,29 @@ typedef struct weir_loop_options {
     size_t frames_retained_bytes_max; /* Held back for reuse; 0: 4 MiB. */
 } weir_loop_options;
 
-/** What a loop counts. Owner's thread. */
+/** What a loop has counted since it was made: each field counts up but frames_live. */
 typedef struct weir_loop_statistics {
-    uint64_t iterations;
-    uint64_t resumptions;        /* Tasks taken from the ready queue. */
-    uint64_t sleeps;             /* Waits that might block. */
-    uint64_t spin_hits;          /* Spins that found something. */
-    uint64_t spin_misses;        /* Spins that did not. */
-    uint64_t wakeups;            /* Wake-ups that other threads sent to this loop. */
-    uint64_t deferred;           /* Operations that waited for a full submission queue. */
-    uint64_t overflows;          /* Completion-queue overflows. */
+    /* The loop. */
+    uint64_t iterations;  /* Of the loop: each runs tasks and asks the backend once or twice. */
+    uint64_t resumptions; /* Tasks taken from the ready queue. */
+    uint64_t sleeps;      /* Waits that might block. */
+    uint64_t spin_hits;   /* Spins before a sleep that found something, and spared it. */
+    uint64_t spin_misses; /* Spins that did not. */
+    uint64_t wakeups;     /* Wake-ups that other threads sent to this loop, as they arrive. */
     uint64_t accepts_backed_off; /* Accepts that met EMFILE, ENOMEM or the like and waited. */
+
+    /* Its backend. */
+    uint64_t enters;      /* System calls that submit, wait or look for completions. "uring":
+                             io_uring_enter; "epoll": epoll_wait, each look of a spin included. */
+    uint64_t completions; /* What those calls brought: results of operations that did not end at
+                             once, each of a multishot; "uring": also of cancels and wakes. */
+    uint64_t deferred;    /* Operations that waited for a full submission queue. */
+    uint64_t overflows;   /* Times that the completion queue began to overflow. */
+
+    /* Child frames that do not live in their parents, as the allocator counts them. */
+    uint64_t frames_live;     /* Out now. One freed by another thread counts until it is home. */
+    uint64_t frames_recycled; /* Handed out from what was held back, */
+    uint64_t frames_fresh;    /* and from the source of memory. */
 } weir_loop_statistics;
 
 /**
@@ -94,8 +107,11 @@ WEIR_PUBLIC const char *weir_loop_backend_name(const weir_loop *loop);
 /** Nanoseconds on the monotonic clock that deadlines are given in. Any thread. */
 WEIR_PUBLIC int64_t weir_now_ns(void);
 
-/** A copy of the loop's counters. */
+/** A copy of the loop's counters. On the loop's thread, or when the loop does not run. */
 WEIR_PUBLIC weir_loop_statistics weir_loop_statistics_get(const weir_loop *loop);
+
+/** Print every counter, a line each: the name of its field, a space, the value. Any thread. */
+WEIR_PUBLIC void weir_loop_statistics_print(const weir_loop_statistics *statistics, FILE *stream);
 
 /**
  * Print every tree that lives on the loop, each chain with function, file and line. On the loop's
