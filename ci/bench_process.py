@@ -209,6 +209,8 @@ def client_run(program, server, load, cpu, during=lambda: None):
         if client.returncode != 0:
             raise BenchError(" ".join(command) + f": exited with {client.returncode}: {said}")
         report = json.loads(result.read_text())
-    if report["errors"] != 0 or report["messages"] == 0:
+    if report["errors"] != 0:
         raise BenchError(" ".join(command) + f": {report['errors']} errors")
+    if report["messages"] == 0:
+        raise BenchError(" ".join(command) + ": no message was answered in time")
     return report

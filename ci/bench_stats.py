@@ -4,7 +4,8 @@
 No distribution is assumed. The rounds of a benchmark are few and their noise is skewed (a disturbed
 round is always slower), so the interval of the median comes from order statistics: the median lies
 between the k-th smallest and the k-th largest value with a probability that depends on the number
-of values alone.
+of values alone. A ratio is formed within a round, of samples that were taken right after each
+other, and only then the median over the rounds.
 """
 
 import math
@@ -36,26 +37,55 @@ class Ratio:
     median: float
     low: float  # interval of the median
     high: float
-    spread: float  # half the distance between the quartiles, relative to the median
-    values: tuple
+    count: int  # of rounds
 
     @staticmethod
     def of(values):
+        """None of nothing."""
         ordered = sorted(values)
+        if not ordered:
+            return None
         rank = interval_rank(len(ordered))
-        median = statistics.median(ordered)
-        quartiles = statistics.quantiles(ordered, n=4, method="inclusive")
-        spread = (quartiles[2] - quartiles[0]) / 2 / median
-        return Ratio(median, ordered[rank - 1], ordered[-rank], spread, tuple(values))
+        return Ratio(statistics.median(ordered), ordered[rank - 1], ordered[-rank], len(ordered))
 
-    def inverse(self):
-        return Ratio.of([1 / value for value in self.values])
+    def is_enough(self):
+        return interval_coverage(self.count, interval_rank(self.count)) >= CONFIDENCE_MIN
 
-    def verdict(self):
-        """Of a cost, where less is better; a rate asks its inverse."""
-        count = len(self.values)
-        if interval_coverage(count, interval_rank(count)) < CONFIDENCE_MIN:
+    def is_undecided(self):
+        """Whether more or less than 1 cannot be told: the interval reaches to the other side."""
+        return not self.is_enough() or self.low <= 1 <= self.high
+
+    def verdict(self, limit=PARITY):
+        """Whether a cost is below the limit: what holds has to hold up to the upper bound."""
+        if not self.is_enough():
             return "too few"
-        if self.high < PARITY:
-            return "parity"
-        return "undecided" if self.low < PARITY else "slower"
+        if self.high < limit:
+            return "holds"
+        return "undecided" if self.low < limit else "fails"
+
+
+def paired(samples, field, server, reference):
+    """The ratios of two servers, round by round; rounds in which either failed are left out."""
+    rounds = zip(samples[server], samples[reference])
+    return [mine[field] / other[field] for mine, other in rounds if mine and other]
+
+
+def median_of(samples, field, server):
+    """The median of the rounds, or None if each of them failed."""
+    values = [sample[field] for sample in samples[server] if sample]
+    return statistics.median(values) if values else None
+
+
+def best_of(samples, field, servers, largest=False):
+    """The server with the best median; of two floors the one that is harder to reach."""
+    medians = {server: median_of(samples, field, server) for server in servers}
+    known = {server: median for server, median in medians.items() if median is not None}
+    if not known:
+        return None
+    return (max if largest else min)(known, key=known.get)
+
+
+def geometric_mean(rows):
+    """Of rows that each have a ratio a round, or None where it failed: the mean of each round."""
+    rounds = ([ratio for ratio in ratios if ratio] for ratios in zip(*rows))
+    return Ratio.of([statistics.geometric_mean(ratios) for ratios in rounds if ratios])

@@ -9,7 +9,7 @@ README = "README.md"
 BLOCK = r"^```c\n(.*?)^```$"
 FENCE = r"(?s)^```c\n(.*?)^```\n+(?:[^`\n]*\n+)?```text$"
 # A macro of a file's own may know the suite; behind the name may stand a reason.
-TEST = r"\b[A-Z_]*TEST(?:_BUT_SIM)?\((?:(\w+),\s*)?(\w+)[,)]"
+TEST = r"\b[A-Z_]*TEST(?:_BUT_[A-Z]+)?\((?:(\w+),\s*)?(\w+)[,)]"
 TEST_NAME = r"`([a-z][a-z0-9_]*)/([a-z][a-z0-9_]+)`"
 IS_PROGRAM = re.compile(r"^int main\(", re.MULTILINE)
 
@@ -53,7 +53,7 @@ def check_doc_tests(tree):
             continue
         for line, match in file.matches(TEST_NAME):
             suite, name = match.groups()
-            plain = re.sub(r"_(?:uring|epoll|sim)$", "", suite)
+            plain = re.sub(r"_(?:uring|direct|epoll|sim)$", "", suite)
             known = {(suite, name), (plain, name), (None, name)} & tests
             if not known and not tree.exists(f"{suite}/{name}"):
                 yield Finding(file.path, line, f"no test is called {suite}/{name}")

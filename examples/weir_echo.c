@@ -3,8 +3,10 @@
  * weir-echo: sends back what it receives.
  *
  *      weir-echo [--port N] [--host A] [--threads T] [--backend uring|epoll] [--spin MICROSECONDS]
+ *                [--receive lent|own]
  *
  * Each thread has its own loop and its own SO_REUSEPORT listener, and shares nothing with the others.
+ * A session receives into buffers of its loop, and so holds none while it waits, or into its own.
  * SIGINT or SIGTERM stops softly: no more connections, what is being written is written, for at most
  * GRACE_NS; then, or at the second signal, hard. SIGUSR1 prints what every task waits for, SIGUSR2
  * what every loop has counted.
@@ -33,6 +35,18 @@ struct session {
     weir_tcp_socket socket;
     struct server *server;
     weir_result outcome; /* Kept across the closing. */
+};
+
+/* One that shows what it received where it stands. */
+struct lent_session {
+    struct session base;
+    weir_tcp_source source;
+    weir_const_buffer message;
+};
+
+/* One that receives into its own memory. */
+struct own_session {
+    struct session base;
     uint8_t data[16384];
 };
 
@@ -55,6 +69,7 @@ struct server {
     weir_loop *loop;
     struct session *next; /* Allocated before the connection it will hold is accepted. */
     weir_scope sessions;
+    bool lends; /* To its sessions. */
     weir_deadline grace;
     uint64_t connections; /* Out: what was served. */
     uint64_t messages;
@@ -74,45 +89,91 @@ struct server {
 
 /* Sessions. */
 
-static weir_task *session_resume(weir_task *task)
+static weir_task *lent_session_resume(weir_task *task)
 {
-    struct session *self = WEIR_TASK_SELF(task, struct session);
+    struct lent_session *self = WEIR_TASK_SELF(task, struct lent_session);
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    for (;;) {
+        WEIR_AWAIT(task, r, weir_buffer_source_pull(task, &self->source.source, &self->message, 1));
+        if (r.error)
+            break;
+        self->base.server->messages++;
+        self->base.server->bytes += self->message.size;
+        weir_shield_begin(task); /* What was read is written, also when a stop comes now. */
+        WEIR_AWAIT(task, r, weir_write(task, &self->base.socket.stream.out, self->message));
+        weir_shield_end(task);
+        if (r.error)
+            break;
+        weir_buffer_source_consume(&self->source.source, self->message.size);
+    }
+    self->base.outcome = r;
+    WEIR_AWAIT(task, r, weir_tcp_close(task, &self->base.socket));
+    WEIR_RETURN(task, self->base.outcome);
+    WEIR_END(task);
+}
+
+static weir_task *own_session_resume(weir_task *task)
+{
+    struct own_session *self = WEIR_TASK_SELF(task, struct own_session);
     weir_result r;
 
     WEIR_BEGIN(task);
     for (;;) {
         WEIR_AWAIT(task, r,
-                   weir_read_some(task, &self->socket.stream.in,
+                   weir_read_some(task, &self->base.socket.stream.in,
                                   weir_buffer_of(self->data, sizeof self->data)));
         if (r.error)
             break;
-        self->server->messages++;
-        self->server->bytes += r.count;
+        self->base.server->messages++;
+        self->base.server->bytes += r.count;
         weir_shield_begin(task); /* What was read is written, also when a stop comes now. */
-        WEIR_AWAIT(
-            task, r,
-            weir_write(task, &self->socket.stream.out, weir_const_buffer_of(self->data, r.count)));
+        WEIR_AWAIT(task, r,
+                   weir_write(task, &self->base.socket.stream.out,
+                              weir_const_buffer_of(self->data, r.count)));
         weir_shield_end(task);
         if (r.error)
             break;
     }
-    self->outcome = r;
-    WEIR_AWAIT(task, r, weir_tcp_close(task, &self->socket));
-    WEIR_RETURN(task, self->outcome);
+    self->base.outcome = r;
+    WEIR_AWAIT(task, r, weir_tcp_close(task, &self->base.socket));
+    WEIR_RETURN(task, self->base.outcome);
     WEIR_END(task);
 }
 
 /* Servers. */
 
+static struct session *session_init(struct session *session, struct server *server)
+{
+    weir_tcp_socket_init(&session->socket);
+    session->server = server;
+    return session;
+}
+
+static struct session *lent_session_new(struct server *server)
+{
+    struct lent_session *session =
+        weir_scope_new(&server->sessions, sizeof *session, lent_session_resume);
+
+    if (!session)
+        return NULL;
+    session_init(&session->base, server);
+    weir_tcp_source_init(&session->source, &session->base.socket);
+    return &session->base;
+}
+
+static struct session *own_session_new(struct server *server)
+{
+    struct own_session *session =
+        weir_scope_new(&server->sessions, sizeof *session, own_session_resume);
+
+    return session ? session_init(&session->base, server) : NULL;
+}
+
 static struct session *session_new(struct server *server)
 {
-    struct session *session = weir_scope_new(&server->sessions, sizeof *session, session_resume);
-
-    if (session) {
-        weir_tcp_socket_init(&session->socket);
-        session->server = server;
-    }
-    return session;
+    return server->lends ? lent_session_new(server) : own_session_new(server);
 }
 
 /* The watch outlives all servers: until then a second signal is to be heard. */
@@ -289,12 +350,13 @@ struct options {
     long port;
     long threads;
     long spin_us; /* -1: the default. */
+    bool lends;
 };
 
 static void usage(FILE *stream)
 {
     fputs("usage: weir-echo [--port N] [--host A] [--threads T] [--backend uring|epoll]\n"
-          "                 [--spin MICROSECONDS]\n",
+          "                 [--spin MICROSECONDS] [--receive lent|own]\n",
           stream);
 }
 
@@ -319,6 +381,13 @@ static long parse_number(const char *option, const char *value, long min, long m
     return number;
 }
 
+static bool parse_receive(const char *value)
+{
+    if (strcmp(value, "lent") != 0 && strcmp(value, "own") != 0)
+        fail_usage("--receive", value, "lent or own");
+    return strcmp(value, "lent") == 0;
+}
+
 static void parse_option(struct options *options, const char *option, const char *value)
 {
     if (strcmp(option, "--port") == 0)
@@ -329,13 +398,16 @@ static void parse_option(struct options *options, const char *option, const char
         options->threads = parse_number(option, value, 1, THREADS_MAX);
     else if (strcmp(option, "--backend") == 0)
         options->backend = value;
+    else if (strcmp(option, "--receive") == 0)
+        options->lends = parse_receive(value);
     else
         options->spin_us = parse_number(option, value, 0, 1000000);
 }
 
 static bool is_option(const char *argument)
 {
-    static const char *const names[] = {"--port", "--host", "--threads", "--backend", "--spin"};
+    static const char *const names[] = {"--port",    "--host", "--threads",
+                                        "--backend", "--spin", "--receive"};
     size_t i;
 
     for (i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -347,7 +419,8 @@ static bool is_option(const char *argument)
 
 static struct options parse_options(int argc, char **argv)
 {
-    struct options options = {.host = "127.0.0.1", .port = 0, .threads = 1, .spin_us = -1};
+    struct options options = {
+        .host = "127.0.0.1", .port = 0, .threads = 1, .spin_us = -1, .lends = true};
     int i;
 
     for (i = 1; i < argc; i += 2) {
@@ -413,6 +486,7 @@ static void open_servers(struct server *servers, const struct options *options, 
         struct server *server = &servers[i];
 
         server->index = i;
+        server->lends = options->lends;
         server->watch = watch;
         open_loop(server, options);
         check(weir_tcp_listen(&server->acceptor, server->loop, &local, &listen_options), "listen");
@@ -476,7 +550,7 @@ static void report(const struct server *servers, int server_count)
     }
     printf("served %llu connections, %llu messages, %llu bytes; frame %zu bytes\n",
            (unsigned long long)connections, (unsigned long long)messages, (unsigned long long)bytes,
-           sizeof(struct session));
+           servers->lends ? sizeof(struct lent_session) : sizeof(struct own_session));
 }
 
 int main(int argc, char **argv)

@@ -42,6 +42,7 @@ static int uring_open(const weir_backend_options *options, weir_backend **ret_ba
     uring->base.ops = &weir_uring_backend;
     uring->statistics = options->statistics;
     uring->wake_operation.ops = &wake_ops;
+    weir_lending_init(&uring->lending.buffers, options->lent_buffer_bytes, options->lent_bytes_max);
 
     /* Blocking, because the ring would give up on a non-blocking one instead of waiting for it. */
     uring->wake_descriptor = eventfd(0, EFD_CLOEXEC);
@@ -52,12 +53,17 @@ static int uring_open(const weir_backend_options *options, weir_backend **ret_ba
     error = weir_uring_probe_open(&uring->ring, options->queue_depth);
     if (error)
         goto close_wake;
+    error = weir_uring_direct_open(uring, options->direct_descriptors);
+    if (error)
+        goto exit_ring;
     /* After a fork the child shares no ring memory: what it touched would be the parent's. */
     (void)io_uring_ring_dontfork(&uring->ring);
     weir_uring_register(uring);
     *ret_backend = &uring->base;
     return 0;
 
+exit_ring:
+    io_uring_queue_exit(&uring->ring);
 close_wake:
     (void)close(uring->wake_descriptor);
 free_uring:
@@ -75,6 +81,7 @@ static void uring_close(weir_backend *backend)
      * thread, and another thread's slot of that number is another ring's. */
     if (uring->has_registered_descriptor && uring->thread == weir_uring_thread())
         (void)io_uring_unregister_ring_fd(&uring->ring);
+    weir_uring_lending_close(uring);
     io_uring_queue_exit(&uring->ring);
     (void)close(uring->wake_descriptor);
     free(uring);
@@ -97,7 +104,7 @@ static int uring_start(weir_backend *backend)
 
 const struct weir_backend_ops weir_uring_backend = {
     .name = "uring",
-    .sockets = &weir_sys_sockets,
+    .sockets = &weir_uring_sockets,
     .open = uring_open,
     .close = uring_close,
     .start = uring_start,
@@ -109,6 +116,9 @@ const struct weir_backend_ops weir_uring_backend = {
     .send = weir_uring_send,
     .receive_v = weir_uring_receive_v,
     .send_v = weir_uring_send_v,
+    .receive_lent = weir_uring_receive_lent,
+    .lent = weir_uring_lent,
+    .give_back = weir_uring_give_back,
     .poll = weir_uring_poll,
     .close_socket = weir_uring_close_socket,
     .cancel = weir_uring_cancel,

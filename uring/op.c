@@ -10,12 +10,18 @@
 
 #include <errno.h>
 
-_Static_assert((unsigned)WEIR_OPERATION_MORE == IORING_CQE_F_MORE, "flags pass unchanged");
+_Static_assert((unsigned)WEIR_OPERATION_MORE == IORING_CQE_F_MORE &&
+                   (unsigned)WEIR_OPERATION_LENT == IORING_CQE_F_BUFFER &&
+                   (unsigned)WEIR_OPERATION_LENT_SHIFT == IORING_CQE_BUFFER_SHIFT,
+               "flags pass unchanged");
 _Static_assert(sizeof(struct uring_operation) <= sizeof(((weir_operation *)0)->scratch),
                "the engine's words fit an operation");
 
-/* Whatever the call returns, the entries the kernel took are free after it. */
-static void make_room(struct uring *uring)
+/* What passes of the flags of a receive whose buffers are lent. */
+static const uint32_t LENT_FLAGS =
+    IORING_CQE_F_MORE | IORING_CQE_F_BUFFER | 0xffffu << IORING_CQE_BUFFER_SHIFT;
+
+void weir_uring_submit_now(struct uring *uring)
 {
     uring->statistics->enters++;
     (void)io_uring_submit(&uring->ring);
@@ -27,26 +33,50 @@ struct io_uring_sqe *weir_uring_get_entry(struct uring *uring)
 
     if (entry)
         return entry;
-    make_room(uring);
+    weir_uring_submit_now(uring);
     return io_uring_get_sqe(&uring->ring);
+}
+
+static void fill(struct io_uring_sqe *entry, const struct uring_request *request,
+                 uint64_t user_data)
+{
+    uring_fill(entry, request, user_data);
+    switch ((enum uring_request_kind)request->kind) {
+    case URING_PLAIN:
+    case URING_SHUT_DOWN_FIRST:
+        break;
+    case URING_LENT:
+        entry->flags |= IOSQE_BUFFER_SELECT;
+        entry->buf_group = URING_LENT_GROUP;
+        break;
+    case URING_ACCEPT_DIRECT:
+    case URING_CLOSE_DIRECT:
+    case URING_SHUT_DOWN_DIRECT_FIRST:
+        weir_uring_direct_fill(entry, request);
+        break;
+    }
 }
 
 /* Shut down, then close, linked so that the close follows whatever the shutdown says. A chain stands
  * in one submission, so both entries are taken together. */
 static bool fill_close(struct uring *uring, const struct uring_request *request, uint64_t user_data)
 {
+    struct uring_request shutdown = {
+        .opcode = IORING_OP_SHUTDOWN,
+        .target = request->target,
+        .length = SHUT_RDWR,
+    };
     struct io_uring_sqe *entry;
 
     if (io_uring_sq_space_left(&uring->ring) < 2)
-        make_room(uring);
+        weir_uring_submit_now(uring);
     if (io_uring_sq_space_left(&uring->ring) < 2)
         return false;
     entry = io_uring_get_sqe(&uring->ring);
-    io_uring_prep_shutdown(entry, request->descriptor, SHUT_RDWR);
-    io_uring_sqe_set_flags(entry, IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS);
-    io_uring_sqe_set_data64(entry, URING_IGNORED);
+    uring_fill(entry, &shutdown, URING_IGNORED);
+    entry->flags |= IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS;
     entry = io_uring_get_sqe(&uring->ring);
-    uring_fill(entry, request, user_data);
+    fill(entry, request, user_data);
     return true;
 }
 
@@ -55,12 +85,12 @@ static bool push(struct uring *uring, const struct uring_request *request, uint6
 {
     struct io_uring_sqe *entry;
 
-    if (request->shuts_down)
+    if (request->kind == URING_SHUT_DOWN_FIRST || request->kind == URING_SHUT_DOWN_DIRECT_FIRST)
         return fill_close(uring, request, user_data);
     entry = weir_uring_get_entry(uring);
     if (!entry)
         return false;
-    uring_fill(entry, request, user_data);
+    fill(entry, request, user_data);
     return true;
 }
 
@@ -77,7 +107,7 @@ static bool push_cancel(struct uring *uring, weir_operation *operation)
 
 /* The deferred list. */
 
-static void defer(struct uring *uring, weir_operation *operation)
+static void append_deferred(struct uring *uring, weir_operation *operation)
 {
     uring_operation_of(operation)->next = NULL;
     if (uring->deferred_first)
@@ -85,6 +115,11 @@ static void defer(struct uring *uring, weir_operation *operation)
     else
         uring->deferred_first = operation;
     uring->deferred_last = operation;
+}
+
+static void defer(struct uring *uring, weir_operation *operation)
+{
+    append_deferred(uring, operation);
     uring->statistics->deferred++;
 }
 
@@ -93,8 +128,8 @@ static void pop_deferred(struct uring *uring)
     uring->deferred_first = uring_operation_of(uring->deferred_first)->next;
 }
 
-/* Rare, so a walk. */
-void weir_uring_remove_deferred(struct uring *uring, const weir_operation *operation)
+/* Its cancel waited for room, and it has completed. Rare, so a walk. */
+static void remove_deferred(struct uring *uring, const weir_operation *operation)
 {
     weir_operation **link = &uring->deferred_first;
     weir_operation *previous = NULL;
@@ -108,13 +143,65 @@ void weir_uring_remove_deferred(struct uring *uring, const weir_operation *opera
         uring->deferred_last = previous;
 }
 
+void weir_uring_complete_cancelled(struct uring *uring, weir_operation *operation)
+{
+    uring_operation_of(operation)->state = URING_DEFERRED_CANCELLED;
+    append_deferred(uring, operation);
+}
+
+static bool is_direct(const struct uring_operation *mine)
+{
+    return mine->kind >= URING_ACCEPT_DIRECT;
+}
+
+static void complete_lent(struct uring *uring, weir_operation *operation, int result,
+                          uint32_t flags)
+{
+    if (WEIR_UNLIKELY(result <= 0 && (flags & IORING_CQE_F_BUFFER))) {
+        weir_uring_lending_take_back(uring, flags);
+        flags &= IORING_CQE_F_MORE;
+    }
+    if ((flags & IORING_CQE_F_MORE) || !weir_uring_lending_goes_on(uring, operation, &result))
+        operation->ops->completed(operation, result, flags & LENT_FLAGS);
+}
+
+void weir_uring_complete_otherwise(struct uring *uring, weir_operation *operation, int result,
+                                   uint32_t flags)
+{
+    const struct uring_operation *mine = uring_operation_of(operation);
+    unsigned more = flags & IORING_CQE_F_MORE;
+
+    if (WEIR_LIKELY(mine->state == URING_LENDING && result > 0)) {
+        operation->ops->completed(operation, result, flags & LENT_FLAGS);
+        return;
+    }
+    if (mine->state == URING_CANCEL_DEFERRED && !more)
+        remove_deferred(uring, operation);
+    if (mine->kind == URING_LENT) {
+        complete_lent(uring, operation, result, flags);
+        return;
+    }
+    if (is_direct(mine))
+        result = weir_uring_direct_completed(uring, operation, result, more);
+    operation->ops->completed(operation, result, more);
+}
+
+/* In the ring or in the kernel. */
+static uint8_t submitted(const struct uring_operation *mine)
+{
+    if (mine->kind == URING_LENT)
+        return URING_LENDING;
+    return is_direct(mine) ? URING_DIRECT : URING_SUBMITTED;
+}
+
 int weir_uring_submit_slowly(struct uring *uring, weir_operation *operation,
                              const struct uring_request *request)
 {
     struct uring_operation *mine = uring_operation_of(operation);
 
+    mine->kind = request->kind;
     if (WEIR_LIKELY(!uring->deferred_first) && push(uring, request, (uintptr_t)operation)) {
-        mine->state = URING_SUBMITTED;
+        mine->state = submitted(mine);
         return WEIR_IN_FLIGHT;
     }
     mine->request = *request;
@@ -134,7 +221,7 @@ static bool submit_oldest(struct uring *uring, bool *completed)
     case URING_DEFERRED:
         if (!push(uring, &mine->request, (uintptr_t)operation))
             return false;
-        mine->state = URING_SUBMITTED;
+        mine->state = submitted(mine);
         pop_deferred(uring);
         return true;
     case URING_CANCEL_DEFERRED:
@@ -147,9 +234,14 @@ static bool submit_oldest(struct uring *uring, bool *completed)
         pop_deferred(uring);
         mine->state = URING_SUBMITTED;
         *completed = true;
+        if (is_direct(mine))
+            (void)weir_uring_direct_completed(uring, operation, -ECANCELED, 0);
         operation->ops->completed(operation, -ECANCELED, 0);
         return true;
     case URING_SUBMITTED:
+    case URING_LENDING:
+    case URING_DIRECT:
+    case URING_STARVED:
     case URING_CANCELLING:
         break;
     }
@@ -165,6 +257,11 @@ bool weir_uring_submit_deferred(struct uring *uring)
     return completed;
 }
 
+static bool is_in_kernel(const struct uring_operation *mine)
+{
+    return mine->state == submitted(mine);
+}
+
 void weir_uring_cancel(weir_backend *backend, weir_operation *operation)
 {
     struct uring *uring = uring_of(backend);
@@ -174,7 +271,12 @@ void weir_uring_cancel(weir_backend *backend, weir_operation *operation)
         mine->state = URING_DEFERRED_CANCELLED;
         return;
     }
-    if (mine->state != URING_SUBMITTED)
+    if (mine->state == URING_STARVED) {
+        weir_uring_lending_remove_starved(uring, operation);
+        weir_uring_complete_cancelled(uring, operation);
+        return;
+    }
+    if (!is_in_kernel(mine))
         return;
     if (!uring->deferred_first && push_cancel(uring, operation)) {
         mine->state = URING_CANCELLING;

@@ -62,6 +62,15 @@ static int climb_down(struct io_uring *ring, unsigned queue_depth)
     return error;
 }
 
+bool weir_uring_probe_has(struct io_uring *ring, int opcode)
+{
+    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+    bool has = probe && io_uring_opcode_supported(probe, opcode);
+
+    io_uring_free_probe(probe);
+    return has;
+}
+
 static bool has_operations(struct io_uring *ring)
 {
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);

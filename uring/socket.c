@@ -22,15 +22,10 @@ static uint32_t clamp(size_t size)
     return size < TRANSFER_MAX ? (uint32_t)size : TRANSFER_MAX;
 }
 
-static int descriptor_of(const weir_handle *handle)
-{
-    return (int)handle->native;
-}
-
 int weir_uring_attach(weir_backend *backend, weir_handle *handle)
 {
     (void)backend;
-    (void)handle;
+    weir_uring_direct_aim(handle);
     return 0;
 }
 
@@ -44,11 +39,13 @@ int weir_uring_accept(weir_backend *backend, weir_operation *operation, weir_han
 {
     struct uring_request request = {
         .opcode = IORING_OP_ACCEPT,
-        .descriptor = descriptor_of(handle),
+        .target = uring_target_of(handle),
         .flags = SOCK_CLOEXEC | SOCK_NONBLOCK,
         .priority = IORING_ACCEPT_MULTISHOT,
     };
 
+    if (uring_of(backend)->direct.size)
+        return weir_uring_direct_accept(uring_of(backend), operation, handle);
     return uring_submit(uring_of(backend), operation, &request);
 }
 
@@ -57,11 +54,13 @@ int weir_uring_connect(weir_backend *backend, weir_operation *operation, weir_ha
 {
     struct uring_request request = {
         .opcode = IORING_OP_CONNECT,
-        .descriptor = descriptor_of(handle),
         .address = (uintptr_t)message->words,
     };
     weir_sys_address address;
 
+    if (uring_of(backend)->direct.size)
+        weir_uring_direct_adopt(uring_of(backend), handle);
+    request.target = uring_target_of(handle);
     weir_sys_address_of(peer, &address);
     memcpy(message->words, address.words, sizeof address.words);
     request.offset = address.length;
@@ -73,7 +72,7 @@ int weir_uring_receive(weir_backend *backend, weir_operation *operation, weir_ha
 {
     struct uring_request request = {
         .opcode = IORING_OP_RECV,
-        .descriptor = descriptor_of(handle),
+        .target = uring_target_of(handle),
         .address = (uintptr_t)buffer.data,
         .length = clamp(buffer.size),
     };
@@ -86,7 +85,7 @@ int weir_uring_send(weir_backend *backend, weir_operation *operation, weir_handl
 {
     struct uring_request request = {
         .opcode = IORING_OP_SEND,
-        .descriptor = descriptor_of(handle),
+        .target = uring_target_of(handle),
         .address = (uintptr_t)buffer.data,
         .length = clamp(buffer.size),
         .flags = MSG_NOSIGNAL,
@@ -112,7 +111,7 @@ int weir_uring_receive_v(weir_backend *backend, weir_operation *operation, weir_
 {
     struct uring_request request = {
         .opcode = IORING_OP_RECVMSG,
-        .descriptor = descriptor_of(handle),
+        .target = uring_target_of(handle),
         .address = fill_message(message, buffers, count),
         .length = 1,
     };
@@ -125,7 +124,7 @@ int weir_uring_send_v(weir_backend *backend, weir_operation *operation, weir_han
 {
     struct uring_request request = {
         .opcode = IORING_OP_SENDMSG,
-        .descriptor = descriptor_of(handle),
+        .target = uring_target_of(handle),
         .address = fill_message(message, buffers, count),
         .length = 1,
         .flags = MSG_NOSIGNAL,
@@ -139,7 +138,7 @@ int weir_uring_poll(weir_backend *backend, weir_operation *operation, weir_handl
 {
     struct uring_request request = {
         .opcode = IORING_OP_POLL_ADD,
-        .descriptor = descriptor_of(handle),
+        .target = uring_target_of(handle),
         .flags = direction == WEIR_READING ? POLLIN | POLLRDHUP : POLLOUT,
     };
 
@@ -153,9 +152,11 @@ int weir_uring_close_socket(weir_backend *backend, weir_operation *operation, we
 {
     struct uring_request request = {
         .opcode = IORING_OP_CLOSE,
-        .descriptor = descriptor_of(handle),
-        .shuts_down = shut_down,
+        .target = uring_target_of(handle),
+        .kind = shut_down ? URING_SHUT_DOWN_FIRST : URING_PLAIN,
     };
 
+    if (weir_uring_is_direct(handle->native))
+        request.kind = shut_down ? URING_SHUT_DOWN_DIRECT_FIRST : URING_CLOSE_DIRECT;
     return weir_uring_submit_slowly(uring_of(backend), operation, &request);
 }

@@ -17,44 +17,74 @@
  *  - The completion queue: the kernel keeps what does not fit (IORING_FEAT_NODROP) and ends
  *    multishots; reaping makes room, the next call fetches the rest, and owners of a multishot that
  *    ended re-arm it. Counted in statistics.
+ *  - The ring of lent buffers: a receive that finds none waits in `lending.starved`: lend.c.
+ *  - The table of direct descriptors: an accept that finds no place is not started: direct.c.
  *  - A call that is interrupted (-EINTR) or submits less than asked has lost nothing: what is left
  *    stands in the queue for the next call.
  *
- * Source: backend.c (table, life), probe.c (what the kernel offers), wait.c, op.c, socket.c.
+ * Source: backend.c (table, life), probe.c (what the kernel offers), wait.c, op.c, socket.c, lend.c,
+ * direct.c.
  * Tests: tests/backend/test_uring.c, and every contract test.
  */
 
 #include <liburing.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "backend.h"
+#include "sys.h"
 
 /* Values of user_data that are no operation: odd, which no address of an operation is. */
 enum {
     URING_IGNORED = 1, /* A cancel, or a shutdown that failed: its completion names nothing. */
     URING_WAKE = 3,    /* On the woken ring: a message from another loop. */
     URING_WAKE_SENT =
-        5, /* Low bits, on the sender's ring: the message failed; above, the target. */
+        5,           /* Low bits, on the sender's ring: the message failed; above, the target. */
+    URING_ASKED = 9, /* A question that direct.c waits for; unheard if it comes later. */
     URING_TAG_MASK = 7,
     URING_TAG_BITS = 3,
 };
 
+/* The buffers that are lent, as the kernel names them. */
+enum { URING_LENT_GROUP = 0 };
+
+/** How a request becomes submission entries. */
+enum uring_request_kind {
+    URING_PLAIN,
+    URING_SHUT_DOWN_FIRST,        /* A shutdown goes before it, linked. */
+    URING_LENT,                   /* The kernel chooses a lent buffer. */
+    URING_ACCEPT_DIRECT,          /* Its connections go into the table: direct.c. */
+    URING_CLOSE_DIRECT,           /* It frees an entry of the table. */
+    URING_SHUT_DOWN_DIRECT_FIRST, /* The same, and a shutdown before it. */
+};
+
+/** How a submission entry begins. */
+struct uring_head {
+    uint8_t opcode;
+    uint8_t flags;     /* IOSQE_FIXED_FILE: the descriptor is a place in the ring's table. */
+    uint16_t priority; /* sqe->ioprio. */
+    int32_t descriptor;
+};
+
 /** What a submission entry says. Kept in the operation while it waits for room. */
 struct uring_request {
-    uint64_t address; /* Memory, or a message header. */
-    uint64_t offset;  /* Length of an address, for connect. */
-    uint32_t length;  /* Bytes. */
-    int32_t descriptor;
+    uint64_t target;   /* Whereto: uring_target_of. */
+    uint64_t address;  /* Memory, or a message header. */
+    uint32_t offset;   /* Length of an address, for connect. */
+    uint32_t length;   /* Bytes. */
     uint32_t flags;    /* msg_flags, accept_flags, poll events. */
     uint16_t priority; /* sqe->ioprio. */
     uint8_t opcode;
-    bool shuts_down; /* A shutdown goes before it, linked. */
+    uint8_t kind; /* enum uring_request_kind. */
 };
 
 /** Where an operation is. One writer: op.c. */
 enum uring_state {
     URING_SUBMITTED,          /* In the ring or in the kernel. */
+    URING_LENDING,            /* The same, and its buffers are lent. */
+    URING_DIRECT,             /* The same, and the table of direct descriptors is told. */
+    URING_STARVED,            /* Waits in lending.starved for a buffer. */
     URING_CANCELLING,         /* Submitted, and a cancel behind it. */
     URING_CANCEL_DEFERRED,    /* Submitted; its cancel waits in deferred. */
     URING_DEFERRED,           /* Waits in deferred for room. */
@@ -63,9 +93,32 @@ enum uring_state {
 
 /** The backend's words of an operation. */
 struct uring_operation {
-    struct uring_request request; /* Meaningful while it waits for room. */
-    weir_operation *next;         /* uring.deferred. */
+    struct uring_request request; /* Meaningful while it waits for room, and unless it is plain. */
+    weir_operation *next;         /* uring.deferred, or lending.starved. */
     uint8_t state;                /* enum uring_state. */
+    uint8_t kind;                 /* enum uring_request_kind, of what is in flight. */
+};
+
+/** The buffers that are lent. lend.c. */
+struct uring_lending {
+    weir_lending buffers;
+    struct io_uring_buf_ring
+        *ring; /* What is published to the kernel; NULL until the first receive. */
+    weir_operation *starved_first; /* Receives that wait for a buffer, oldest first. */
+    weir_operation *starved_last;
+    uint16_t tail;      /* Of the ring. */
+    bool is_one_shot;   /* The kernel knows no multishot receive. */
+    unsigned published; /* Buffers that the kernel may fill. */
+    unsigned target;    /* And how many that should be. */
+    unsigned used;      /* Since the last wait. */
+    unsigned used_most; /* By one wait of this period. */
+    unsigned waits;     /* In this period. */
+};
+
+/** The table of direct descriptors. direct.c. */
+struct uring_direct {
+    unsigned size;  /* Entries; 0: there is no table. */
+    unsigned taken; /* By connections, and by accepts that are in flight for one. */
 };
 
 struct uring {
@@ -73,6 +126,8 @@ struct uring {
     struct io_uring ring;
     weir_operation *deferred_first; /* Operations and cancels that found no room, oldest first. */
     weir_operation *deferred_last;
+    struct uring_lending lending;
+    struct uring_direct direct;
     weir_loop_statistics *statistics;
     weir_operation wake_operation;  /* The read of wake_descriptor. */
     uint64_t wake_value;            /* What it reads. */
@@ -95,7 +150,36 @@ static inline struct uring_operation *uring_operation_of(weir_operation *operati
     return (struct uring_operation *)(void *)operation->scratch;
 }
 
+/** A head as one word: its parts are put together with |. */
+static inline uint64_t uring_head(uint8_t opcode, uint8_t flags, uint16_t priority,
+                                  int32_t descriptor)
+{
+    struct uring_head head = {
+        .opcode = opcode, .flags = flags, .priority = priority, .descriptor = descriptor};
+    uint64_t word;
+
+    memcpy(&word, &head, sizeof word);
+    return word;
+}
+
+static inline uint64_t uring_target_plain(int descriptor)
+{
+    return uring_head(0, 0, 0, descriptor);
+}
+
+/** The handle's descriptor, as attach has prepared it. */
+static inline uint64_t uring_target_of(const weir_handle *handle)
+{
+    uint64_t target;
+
+    memcpy(&target, handle->scratch, sizeof target);
+    return target;
+}
+
 /* probe.c */
+
+/** Whether the kernel has the operation. */
+bool weir_uring_probe_has(struct io_uring *ring, int opcode);
 
 /** Set the ring up, disabled, with the most the kernel offers. 0 or a negative errno. */
 int weir_uring_probe_open(struct io_uring *ring, unsigned queue_depth);
@@ -108,6 +192,9 @@ bool weir_uring_probe_messages(struct io_uring *ring);
 
 /* op.c */
 
+/** Submit what stands in the queue. Whatever the kernel returns, the entries it took are free after it. */
+void weir_uring_submit_now(struct uring *uring);
+
 /** A free submission entry, after a flush if need be; NULL: the kernel takes none now. */
 struct io_uring_sqe *weir_uring_get_entry(struct uring *uring);
 
@@ -118,11 +205,12 @@ int weir_uring_submit_slowly(struct uring *uring, weir_operation *operation,
 static inline void uring_fill(struct io_uring_sqe *entry, const struct uring_request *request,
                               uint64_t user_data)
 {
-    io_uring_prep_rw(request->opcode, entry, request->descriptor, NULL, request->length,
-                     request->offset);
+    uint64_t head = request->target | uring_head(request->opcode, 0, request->priority, 0);
+
+    io_uring_prep_rw(0, entry, 0, NULL, request->length, request->offset);
+    memcpy(entry, &head, sizeof head);
     entry->addr = request->address;
     entry->msg_flags = request->flags;
-    entry->ioprio = request->priority;
     entry->user_data = user_data;
 }
 
@@ -153,24 +241,28 @@ static inline int uring_submit(struct uring *uring, weir_operation *operation,
     }
     uring_fill(entry, request, (uintptr_t)operation);
     uring_operation_of(operation)->state = URING_SUBMITTED;
+    uring_operation_of(operation)->kind = URING_PLAIN;
     return WEIR_IN_FLIGHT;
 }
 
 /** Move what waits for room into the ring, as far as it goes. Returns whether that completed some. */
 bool weir_uring_submit_deferred(struct uring *uring);
 
-/** Forget the cancel of an operation that has completed while its cancel waited for room. */
-void weir_uring_remove_deferred(struct uring *uring, const weir_operation *operation);
+/** Let a cancelled operation that is not in the ring complete with the next wait. */
+void weir_uring_complete_cancelled(struct uring *uring, weir_operation *operation);
+
+/** Deliver a completion to an operation that is being cancelled, or is not plain. */
+void weir_uring_complete_otherwise(struct uring *uring, weir_operation *operation, int result,
+                                   uint32_t flags);
 
 /** Deliver a completion to its operation. */
 static inline void uring_complete(struct uring *uring, weir_operation *operation, int result,
                                   uint32_t flags)
 {
-    unsigned more = flags & IORING_CQE_F_MORE;
-
-    if (WEIR_UNLIKELY(uring_operation_of(operation)->state == URING_CANCEL_DEFERRED) && !more)
-        weir_uring_remove_deferred(uring, operation);
-    operation->ops->completed(operation, result, more);
+    if (WEIR_UNLIKELY(uring_operation_of(operation)->state != URING_SUBMITTED))
+        weir_uring_complete_otherwise(uring, operation, result, flags);
+    else
+        operation->ops->completed(operation, result, flags & IORING_CQE_F_MORE);
 }
 
 void weir_uring_cancel(weir_backend *backend, weir_operation *operation);
@@ -193,6 +285,56 @@ int weir_uring_poll(weir_backend *backend, weir_operation *operation, weir_handl
                     enum weir_direction direction);
 int weir_uring_close_socket(weir_backend *backend, weir_operation *operation, weir_handle *handle,
                             bool shut_down);
+
+/* lend.c */
+
+/** Publish buffers, and let receives that wait for one go on. Before each wait; returns whether that must
+ * not sleep, because more of them can go on. */
+bool weir_uring_lending_refill(struct uring *uring);
+
+/** A receive ended with this. Returns whether it goes on all the same. */
+bool weir_uring_lending_goes_on(struct uring *uring, weir_operation *operation, int *result);
+
+/** A completion names a buffer and brings no bytes: it is not lent. */
+void weir_uring_lending_take_back(struct uring *uring, uint32_t flags);
+
+/** Forget a receive that waits for a buffer. */
+void weir_uring_lending_remove_starved(struct uring *uring, const weir_operation *operation);
+
+void weir_uring_lending_close(struct uring *uring);
+
+int weir_uring_receive_lent(weir_backend *backend, weir_operation *operation, weir_handle *handle);
+weir_lent *weir_uring_lent(weir_backend *backend, unsigned flags);
+void weir_uring_give_back(weir_backend *backend, weir_lent *lent);
+
+/* direct.c */
+
+/** Give the ring a table of so many entries, or of as many as there can be. 0, or -ENOMEM. */
+int weir_uring_direct_open(struct uring *uring, unsigned wanted);
+
+/** Put the target of a handle's descriptor where uring_target_of finds it. */
+void weir_uring_direct_aim(weir_handle *handle);
+
+/** Whether a handle's descriptor is a place in a table. It is that place, above all descriptors. */
+static inline bool weir_uring_is_direct(intptr_t native)
+{
+    return native >= WEIR_SYS_DESCRIPTOR_END;
+}
+
+/** Move the descriptor of a handle into the table, if there is a place. */
+void weir_uring_direct_adopt(struct uring *uring, weir_handle *handle);
+
+/** The accept starter of rings with a table. */
+int weir_uring_direct_accept(struct uring *uring, weir_operation *operation, weir_handle *handle);
+
+/** An operation that the table is told of completes. Returns what its owner is told. */
+int weir_uring_direct_completed(struct uring *uring, weir_operation *operation, int result,
+                                unsigned more);
+
+/** Make an entry one that accepts into the table, or that closes a place of it. */
+void weir_uring_direct_fill(struct io_uring_sqe *entry, const struct uring_request *request);
+
+extern const struct weir_sys_sockets weir_uring_sockets;
 
 /* wait.c */
 

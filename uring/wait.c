@@ -79,7 +79,7 @@ void weir_uring_arm_wake(struct uring *uring)
 {
     struct uring_request request = {
         .opcode = IORING_OP_READ,
-        .descriptor = uring->wake_descriptor,
+        .target = uring_target_plain(uring->wake_descriptor),
         .address = (uintptr_t)&uring->wake_value,
         .length = sizeof uring->wake_value,
     };
@@ -205,6 +205,9 @@ void weir_uring_wait(weir_backend *backend, int64_t deadline_ns)
 {
     struct uring *uring = uring_of(backend);
 
+    /* First: a receive that goes on may find no room. */
+    if (uring->lending.ring && weir_uring_lending_refill(uring))
+        deadline_ns = WEIR_WAIT_POLL;
     if (WEIR_UNLIKELY(uring->deferred_first != NULL)) {
         if (weir_uring_submit_deferred(uring) || uring->deferred_first)
             deadline_ns = WEIR_WAIT_POLL;

@@ -62,7 +62,7 @@ static int epoll_open(const weir_backend_options *options, weir_backend **ret_ba
         return error;
     }
     epoll->is_precise = has_nanoseconds(epoll->descriptor);
-    weir_reactor_init(&epoll->reactor);
+    weir_reactor_init(&epoll->reactor, options);
     *ret_backend = &epoll->base;
     return 0;
 }
@@ -96,6 +96,9 @@ const struct weir_backend_ops weir_epoll_backend = {
     .send = weir_epoll_send,
     .receive_v = weir_epoll_receive_v,
     .send_v = weir_epoll_send_v,
+    .receive_lent = weir_epoll_receive_lent,
+    .lent = weir_epoll_lent,
+    .give_back = weir_epoll_give_back,
     .poll = weir_epoll_poll,
     .close_socket = weir_epoll_close_socket,
     .cancel = weir_epoll_cancel,

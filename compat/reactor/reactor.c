@@ -24,14 +24,18 @@ _Static_assert(sizeof(struct weir_reactor_belief) <= sizeof(((weir_handle *)0)->
 
 /* Life. */
 
-void weir_reactor_init(weir_reactor *reactor)
+void weir_reactor_init(weir_reactor *reactor, const weir_backend_options *options)
 {
     memset(reactor, 0, sizeof *reactor);
+    reactor->statistics = options->statistics;
+    weir_lending_init(&reactor->lending.buffers, options->lent_buffer_bytes,
+                      options->lent_bytes_max);
 }
 
 void weir_reactor_fini(weir_reactor *reactor)
 {
     WEIR_ASSERT(reactor->in_flight == 0, "nothing is in flight when a loop ends");
+    weir_lending_fini(&reactor->lending.buffers);
     free(reactor->slots);
 }
 
@@ -101,7 +105,7 @@ void weir_reactor_detach(weir_reactor *reactor, weir_handle *handle)
 
 /* Operations. */
 
-static void enqueue(weir_reactor *reactor, weir_operation *operation)
+void weir_reactor_enqueue(weir_reactor *reactor, weir_operation *operation)
 {
     weir_reactor_record_of(operation)->next = NULL;
     if (reactor->first)
@@ -121,7 +125,7 @@ int weir_reactor_start_multishot(weir_reactor *reactor, weir_operation *operatio
     weir_reactor_record_of(operation)->is_multishot = true;
     if (weir_reactor_is_believed_ready(belief, direction)) {
         weir_reactor_record_of(operation)->state = WEIR_REACTOR_QUEUED;
-        enqueue(reactor, operation);
+        weir_reactor_enqueue(reactor, operation);
     }
     return WEIR_IN_FLIGHT;
 }
@@ -133,7 +137,11 @@ void weir_reactor_cancel(weir_reactor *reactor, weir_operation *operation)
     switch ((enum weir_reactor_state)mine->state) {
     case WEIR_REACTOR_PARKED:
     case WEIR_REACTOR_DELIVERING:
-        enqueue(reactor, operation);
+        weir_reactor_enqueue(reactor, operation);
+        break;
+    case WEIR_REACTOR_STARVED:
+        weir_reactor_remove_starved(reactor, operation);
+        weir_reactor_enqueue(reactor, operation);
         break;
     case WEIR_REACTOR_QUEUED:
         break;
@@ -159,8 +167,7 @@ static void complete(weir_reactor *reactor, weir_operation *operation, int resul
     operation->ops->completed(operation, result, 0);
 }
 
-/* The last completion of an operation that its handle still names. */
-static void finish(weir_reactor *reactor, weir_operation *operation, int result)
+void weir_reactor_finish(weir_reactor *reactor, weir_operation *operation, int result)
 {
     const struct weir_reactor_record *mine = weir_reactor_record_of(operation);
 
@@ -183,7 +190,7 @@ WEIR_NOINLINE static void deliver_multishot(weir_reactor *reactor, weir_operatio
             return;
         }
         if (result < 0) {
-            finish(reactor, operation, result);
+            weir_reactor_finish(reactor, operation, result);
             return;
         }
         reactor->completions++;
@@ -192,7 +199,15 @@ WEIR_NOINLINE static void deliver_multishot(weir_reactor *reactor, weir_operatio
             return;
     }
     mine->state = WEIR_REACTOR_QUEUED;
-    enqueue(reactor, operation);
+    weir_reactor_enqueue(reactor, operation);
+}
+
+static void deliver_more(weir_reactor *reactor, weir_operation *operation)
+{
+    if (weir_reactor_record_of(operation)->is_lent)
+        weir_reactor_deliver_lent(reactor, operation);
+    else
+        deliver_multishot(reactor, operation);
 }
 
 /* Attempt what is parked for this direction, if it is believed ready. */
@@ -206,12 +221,12 @@ static inline void resume(weir_reactor *reactor, weir_handle *handle, enum weir_
         !weir_reactor_is_believed_ready(belief, direction))
         return;
     if (WEIR_UNLIKELY(weir_reactor_record_of(operation)->is_multishot)) {
-        deliver_multishot(reactor, operation);
+        deliver_more(reactor, operation);
         return;
     }
     result = weir_reactor_attempt(handle, direction, &weir_reactor_record_of(operation)->request);
     if (result != WEIR_IN_FLIGHT)
-        finish(reactor, operation, result);
+        weir_reactor_finish(reactor, operation, result);
 }
 
 /* Attempt what is parked for writing. Returns whether the handle is still there: what that completed
@@ -239,8 +254,10 @@ void weir_reactor_event(weir_reactor *reactor, uint32_t descriptor, uint32_t gen
 
 void weir_reactor_deliver(weir_reactor *reactor)
 {
-    weir_operation *operation = reactor->first;
+    weir_operation *operation;
 
+    weir_reactor_feed(reactor);
+    operation = reactor->first;
     /* What comes onto the queue from now on waits for the next call. */
     reactor->first = NULL;
     while (operation) {
@@ -248,7 +265,7 @@ void weir_reactor_deliver(weir_reactor *reactor)
         weir_operation *next = mine->next;
 
         if (mine->state == WEIR_REACTOR_QUEUED)
-            deliver_multishot(reactor, operation);
+            deliver_more(reactor, operation);
         else
             complete(reactor, operation, mine->result);
         operation = next;

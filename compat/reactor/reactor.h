@@ -14,6 +14,9 @@
  *                                   |  cancel, detach                 |
  *                                   |     `-------> SETTLED --deliver-'
  *                                   `--deliver--> DELIVERING (multishot: one completion each)
+ *                                                   |  ^
+ *                     lending, all buffers taken    v  |  deliver, when one has been given back
+ *                                                 STARVED
  *
  * For each direction of a handle it believes that an attempt would succeed or not. The belief is
  * raised by edge-triggered events and dropped by an attempt that would have blocked, or that
@@ -25,7 +28,13 @@
  * Events name a descriptor and the generation it was attached with; what comes late, for a
  * descriptor that was closed and whose number is used again, finds another generation.
  *
- * One thread: the loop's. Source: reactor.c. Tests: tests/backend/test_epoll.c.
+ * A receive into lent memory takes a buffer for each attempt and puts it back when nothing came of it,
+ * so that what waits holds none, and what comes one after the other is received into the same, hot
+ * buffer. How many one wait delivers is bounded: the buffers in use stay few, as long as they are
+ * consumed in between. When all are with their holders, receives wait in line.
+ *
+ * One thread: the loop's. Source: reactor.c, lend.c. Tests: tests/backend/test_epoll.c,
+ * test_epoll_lend.c.
  */
 
 #include <stdbool.h>
@@ -63,13 +72,23 @@ struct weir_reactor_slot {
     uint32_t generation; /* Changes with every attach. */
 };
 
+/** What receives take their buffers from. */
+struct weir_reactor_lending {
+    weir_lending buffers;
+    weir_operation *starved_first; /* Receives that found none, oldest first. */
+    weir_operation *starved_last;  /* Meaningful when starved_first is not NULL. */
+    unsigned left; /* What this deliver, and the events behind it, may still lend. */
+};
+
 typedef struct weir_reactor {
     struct weir_reactor_slot *slots; /* By descriptor. */
     size_t slot_count;
     weir_operation *first; /* QUEUED and SETTLED operations, oldest first. */
     weir_operation *last;  /* Meaningful when first is not NULL. */
-    size_t in_flight;      /* Operations that owe a last completion. */
-    uint64_t completions;  /* Calls of completed. */
+    struct weir_reactor_lending lending;
+    weir_loop_statistics *statistics;
+    size_t in_flight;     /* Operations that owe a last completion. */
+    uint64_t completions; /* Calls of completed. */
 } weir_reactor;
 
 /* Where an operation is. See the diagram above. */
@@ -78,6 +97,7 @@ enum weir_reactor_state {
     WEIR_REACTOR_PARKED,     /* Waits for an event. */
     WEIR_REACTOR_QUEUED,     /* A multishot that waits for its turn to attempt. */
     WEIR_REACTOR_DELIVERING, /* A multishot that is calling completed. */
+    WEIR_REACTOR_STARVED,    /* Waits for a buffer. */
     WEIR_REACTOR_SETTLED,    /* Queued with a result; its handle is not touched any more. */
 };
 
@@ -90,6 +110,7 @@ struct weir_reactor_record {
     uint8_t state;        /* enum weir_reactor_state. */
     uint8_t direction;    /* enum weir_direction. */
     bool is_multishot;
+    bool is_lent; /* A multishot whose attempts fill lent buffers. */
 };
 
 /** The reactor's words of a handle. */
@@ -110,9 +131,9 @@ static inline struct weir_reactor_belief *weir_reactor_belief_of(weir_handle *ha
 
 /* Life. */
 
-void weir_reactor_init(weir_reactor *reactor);
+void weir_reactor_init(weir_reactor *reactor, const weir_backend_options *options);
 
-/** Asserts that nothing is in flight. */
+/** Asserts that nothing is in flight, and nothing lent. */
 void weir_reactor_fini(weir_reactor *reactor);
 
 /* Handles. */
@@ -172,6 +193,7 @@ static inline void weir_reactor_park(weir_reactor *reactor, weir_operation *oper
     record->direction = (uint8_t)direction;
     record->state = WEIR_REACTOR_PARKED;
     record->is_multishot = false;
+    record->is_lent = false;
     weir_reactor_belief_of(handle)->operations[direction] = operation;
     reactor->in_flight++;
 }
@@ -196,6 +218,13 @@ int weir_reactor_start_multishot(weir_reactor *reactor, weir_operation *operatio
                                  weir_handle *handle, enum weir_direction direction,
                                  const weir_reactor_request *request);
 
+/** The same into buffers that are lent. Ends at the end of the stream, too. -ENOMEM: no buffer could be
+ * made.
+ *
+ * @attempt  receives: gets a buffer and its size */
+int weir_reactor_start_lent(weir_reactor *reactor, weir_operation *operation, weir_handle *handle,
+                            weir_reactor_attempt_fn *attempt);
+
 /** End an operation in flight: -ECANCELED, at the next deliver. */
 void weir_reactor_cancel(weir_reactor *reactor, weir_operation *operation);
 
@@ -205,13 +234,32 @@ void weir_reactor_cancel(weir_reactor *reactor, weir_operation *operation);
 void weir_reactor_event(weir_reactor *reactor, uint32_t descriptor, uint32_t generation,
                         unsigned ready);
 
-/** Complete what is queued, but not what that queues in turn. */
+/** Complete what is queued, but not what that queues in turn; and begin to count anew what is lent. */
 void weir_reactor_deliver(weir_reactor *reactor);
 
 /** Whether deliver has something to do: then nobody should sleep. */
 static inline bool weir_reactor_is_pending(const weir_reactor *reactor)
 {
-    return reactor->first != NULL;
+    return reactor->first != NULL ||
+           (reactor->lending.starved_first && reactor->lending.buffers.free);
 }
+
+/* Between reactor.c and lend.c. */
+
+/** Onto the queue. */
+void weir_reactor_enqueue(weir_reactor *reactor, weir_operation *operation);
+
+/** Call completed for the last time, for an operation that its handle still names. */
+void weir_reactor_finish(weir_reactor *reactor, weir_operation *operation, int result);
+
+/** Attempt, with a lent buffer each time, until it would block, ends, is cancelled from completed, finds
+ * no buffer, or has had its turn. */
+void weir_reactor_deliver_lent(weir_reactor *reactor, weir_operation *operation);
+
+/** Deliver what waits for a buffer as long as there are some. */
+void weir_reactor_feed(weir_reactor *reactor);
+
+/** Forget one that waits for a buffer. */
+void weir_reactor_remove_starved(weir_reactor *reactor, const weir_operation *operation);
 
 #endif

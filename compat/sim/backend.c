@@ -42,6 +42,7 @@ static int kernel_open(const weir_backend_options *options, weir_backend **ret_b
     weir_list_init(&kernel->completions);
     weir_list_init(&kernel->operations);
     weir_list_init(&kernel->attached);
+    weir_sim_lending_init(kernel, options);
     weir_list_push(&sim->kernels, &kernel->link);
     *ret_backend = &kernel->base;
     return 0;
@@ -63,6 +64,7 @@ static void kernel_close(weir_backend *backend)
 
     SIM_CHECK(kernel->sim, weir_list_is_empty(&kernel->operations),
               "a loop ends when nothing is in flight on it");
+    weir_sim_lending_fini(kernel);
     weir_sim_kernel_forget_requests(kernel);
     leave_world(kernel);
     free(kernel);
@@ -72,6 +74,7 @@ void weir_sim_kernel_drop(sim_kernel *kernel)
 {
     weir_sim_kernel_drop_operations(kernel);
     weir_sim_kernel_drop_attached(kernel);
+    weir_sim_lending_drop(kernel);
     weir_sim_agenda_clear(&kernel->sim->agenda, &kernel->deadline);
     leave_world(kernel);
     free(kernel->loop);
@@ -110,6 +113,9 @@ const struct weir_backend_ops weir_sim_backend = {
     .send = weir_sim_kernel_send,
     .receive_v = weir_sim_kernel_receive_v,
     .send_v = weir_sim_kernel_send_v,
+    .receive_lent = weir_sim_kernel_receive_lent,
+    .lent = weir_sim_kernel_lent,
+    .give_back = weir_sim_kernel_give_back,
     .poll = weir_sim_kernel_poll,
     .close_socket = weir_sim_kernel_close_socket,
     .cancel = weir_sim_kernel_cancel,

@@ -26,6 +26,7 @@ enum sim_kind {
     SIM_POLL_READ_OPERATION,
     SIM_POLL_WRITE_OPERATION,
     SIM_CLOSE_OPERATION,
+    SIM_RECEIVE_LENT_OPERATION,
     SIM_KIND_COUNT
 };
 
@@ -63,9 +64,11 @@ typedef struct sim_operation {
     weir_operation copy; /* What its owner filled in: must not change. */
     enum sim_kind kind;
     enum sim_operation_state state;
-    bool is_cancelled; /* Asked for, at least once. */
-    bool is_begun;     /* A connect under way. */
-    bool shuts_down;   /* A close that ends the connection first. */
+    bool is_cancelled;           /* Asked for, at least once. */
+    bool is_begun;               /* A connect under way. */
+    bool shuts_down;             /* A close that ends the connection first. */
+    bool is_starved;             /* A receive that waits for a buffer: */
+    weir_list_node starved_link; /* sim_lending.starved. */
     weir_endpoint peer;
     struct sim_guard guard;
     uint8_t *received; /* A receive that is done: what it moves when it is reaped. */
@@ -92,6 +95,29 @@ struct sim_completion {
     unsigned flags;
 };
 
+/* Of a buffer that is lent, and who has it. */
+enum sim_lent_state {
+    SIM_LENT_NEW,
+    SIM_LENT_HOME,   /* It was given back. */
+    SIM_LENT_FILLED, /* The completion that names it is not reaped. */
+    SIM_LENT_SHOWN,  /* It is being. */
+    SIM_LENT_HELD,   /* The holder's. */
+};
+
+struct sim_lent {
+    enum sim_lent_state state;
+    uint8_t *bytes; /* What came. FILLED: hidden so far; HELD: what has to stand there. */
+    size_t size;
+};
+
+/* What a loop lends: lend.c. */
+struct sim_lending {
+    weir_lending buffers;
+    struct sim_lent *watched; /* By index. */
+    uint32_t watched_count;
+    weir_list starved; /* Receives that wait for a buffer, oldest first. */
+};
+
 typedef struct sim_kernel {
     weir_backend base;
     weir_sim *sim;
@@ -111,6 +137,7 @@ typedef struct sim_kernel {
     bool is_overflowing;
     weir_list operations; /* Not reaped yet. */
     weir_list attached;
+    struct sim_lending lending;
 
     bool is_waiting;
     bool has_ended;    /* The wait: its deadline has passed, or for nothing. */
@@ -182,7 +209,41 @@ void weir_sim_kernel_forget_requests(sim_kernel *kernel);
 /** Forget the wakes that are queued for a loop that ends. */
 void weir_sim_kernel_forget_wakes(sim_kernel *kernel, const sim_kernel *target);
 
+/* lend.c */
+
+void weir_sim_lending_init(sim_kernel *kernel, const weir_backend_options *options);
+
+/** Check that all buffers are home. */
+void weir_sim_lending_fini(sim_kernel *kernel);
+
+/** Forget what is lent, without a look at it. */
+void weir_sim_lending_drop(sim_kernel *kernel);
+
+/** Try a receive: complete it as often as there are bytes and buffers. */
+void weir_sim_operation_receive_lent(sim_operation *operation);
+
+/** It waits for a buffer no more. */
+void weir_sim_operation_unstarve(sim_operation *operation);
+
+/** Whether some that wait for a buffer can go on, if the loop looks. */
+bool weir_sim_lending_can_feed(const sim_kernel *kernel);
+
+/** Let them go on. */
+void weir_sim_lending_feed(sim_kernel *kernel);
+
+/** A completion is about to be told of: its bytes appear. And it has been. */
+void weir_sim_lending_show(sim_kernel *kernel, unsigned flags);
+void weir_sim_lending_check_shown(sim_kernel *kernel, unsigned flags);
+
+int weir_sim_kernel_receive_lent(weir_backend *backend, weir_operation *operation,
+                                 weir_handle *handle);
+weir_lent *weir_sim_kernel_lent(weir_backend *backend, unsigned flags);
+void weir_sim_kernel_give_back(weir_backend *backend, weir_lent *lent);
+
 /* socket.c */
+
+/** How much a transfer of so many bytes moves: the seed's choice. */
+size_t weir_sim_operation_limit(const sim_operation *operation, size_t size);
 
 /** What it would give now; -EAGAIN: it waits. Completes nothing. */
 int64_t weir_sim_operation_perform(sim_operation *operation);

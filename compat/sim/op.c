@@ -34,6 +34,7 @@ static sim_operation **slot_of(sim_attached *attached, enum sim_kind kind)
     switch (kind) {
     case SIM_ACCEPT_OPERATION:
     case SIM_RECEIVE_OPERATION:
+    case SIM_RECEIVE_LENT_OPERATION:
     case SIM_POLL_READ_OPERATION:
         return &attached->pending[WEIR_READING];
     case SIM_CONNECT_OPERATION:
@@ -75,6 +76,7 @@ static void operation_free(sim_operation *operation)
 
     weir_sim_agenda_clear(&sim->agenda, &operation->attempt);
     weir_sim_agenda_clear(&sim->agenda, &operation->cancel);
+    weir_sim_operation_unstarve(operation);
     weir_sim_socket_release(operation->socket);
     weir_list_remove(&operation->link);
     free(operation);
@@ -168,6 +170,10 @@ static void try(sim_operation *operation)
         weir_sim_operation_accept(operation);
         return;
     }
+    if (operation->kind == SIM_RECEIVE_LENT_OPERATION) {
+        weir_sim_operation_receive_lent(operation);
+        return;
+    }
     result = weir_sim_operation_perform(operation);
     if (result != -EAGAIN)
         weir_sim_operation_complete(operation, result, 0);
@@ -256,6 +262,7 @@ void weir_sim_kernel_submit(sim_kernel *kernel)
     size_t left = kernel->request_max;
     weir_list_node *node;
 
+    weir_sim_lending_feed(kernel);
     while (left-- > 0 && (node = weir_list_first(&kernel->requests))) {
         struct sim_request request = *WEIR_CONTAINER_OF(node, struct sim_request, link);
 
@@ -305,7 +312,8 @@ void weir_sim_operation_complete(sim_operation *operation, int64_t result, unsig
         if (!kernel->is_overflowing)
             kernel->statistics->overflows++;
         kernel->is_overflowing = true;
-        flags = 0; /* A multishot ends when its completion overflows. */
+        flags &=
+            ~(unsigned)WEIR_OPERATION_MORE; /* A multishot ends when its completion overflows. */
     }
     weir_sim_trace_operation(operation, SIM_PHASE_DONE, result);
     completion->operation = operation;
@@ -313,8 +321,10 @@ void weir_sim_operation_complete(sim_operation *operation, int64_t result, unsig
     completion->flags = flags;
     weir_list_push(&kernel->completions, &completion->link);
     kernel->completion_count++;
-    if (!(flags & WEIR_OPERATION_MORE))
+    if (!(flags & WEIR_OPERATION_MORE)) {
         operation->state = SIM_DONE;
+        weir_sim_operation_unstarve(operation);
+    }
     if (kernel->is_waiting)
         weir_sim_program_ready(kernel->program);
 }
@@ -331,11 +341,15 @@ static void deliver(sim_kernel *kernel, struct sim_completion *completion)
     weir_list_remove(&completion->link);
     kernel->completion_count--;
     free(completion);
+    if (flags & WEIR_OPERATION_LENT)
+        weir_sim_lending_show(kernel, flags);
     if (flags & WEIR_OPERATION_MORE)
         weir_sim_operation_check(self);
     else
         operation_end(self, result);
     operation->ops->completed(operation, result, flags);
+    if (flags & WEIR_OPERATION_LENT)
+        weir_sim_lending_check_shown(kernel, flags);
 }
 
 /* What completes while its owners are told is left for the next time. */

@@ -9,6 +9,7 @@
  *      threads.c   threads, mutexes and conditions as programs and waits of them
  *      network.c, handshake.c, tcp.c   hosts and connections
  *      backend.c, op.c, socket.c, wait.c   the kernel of a loop: the files of the other backends
+ *      lend.c      the buffers that a loop lends
  *      watch.c     what must not be touched, and frames
  *      trace.c     events, their hash, reports
  *      faults.c    which occur in a world, and whether one occurs now
@@ -78,6 +79,7 @@ enum sim_what {
     SIM_LOCK,
     SIM_CONDITION,
     SIM_CRASH,
+    SIM_STARVED, /* A receive: no buffer is to be had. */
     SIM_WHAT_COUNT
 };
 
@@ -200,6 +202,7 @@ enum sim_fault_kind {
     SIM_FAULT_NO_KERNEL_MEMORY,
     SIM_FAULT_NO_FRAMES,
     SIM_FAULT_STALLED_PROGRAM,
+    SIM_FAULT_NO_BUFFERS,
     SIM_FAULT_KIND_COUNT
 };
 

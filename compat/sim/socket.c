@@ -7,8 +7,7 @@
 
 /* Performing. */
 
-/* How much a transfer moves. */
-static size_t limit_of(const sim_operation *operation, size_t size)
+size_t weir_sim_operation_limit(const sim_operation *operation, size_t size)
 {
     sim_kernel *kernel = operation->kernel;
     weir_sim *sim = kernel->sim;
@@ -22,7 +21,7 @@ static size_t limit_of(const sim_operation *operation, size_t size)
 /* What comes goes to memory of the kernel's: the caller's gets it when the operation is reaped. */
 static int64_t receive(sim_operation *operation)
 {
-    size_t limit = limit_of(operation, operation->guard.size);
+    size_t limit = weir_sim_operation_limit(operation, operation->guard.size);
     uint8_t *bytes = weir_sim_allocate(limit ? limit : 1);
     weir_buffer buffer = weir_buffer_of(bytes, limit);
     int64_t result = weir_sim_socket_receive(operation->socket, &buffer, 1, limit);
@@ -40,7 +39,7 @@ static int64_t send(sim_operation *operation)
 
     return weir_sim_socket_send(operation->socket,
                                 (const weir_const_buffer *)(void *)guard->buffers, guard->count,
-                                limit_of(operation, guard->size));
+                                weir_sim_operation_limit(operation, guard->size));
 }
 
 /* Begin to connect: 0 or why not. */
@@ -99,10 +98,11 @@ int64_t weir_sim_operation_perform(sim_operation *operation)
     case SIM_CLOSE_OPERATION:
         return close_now(operation);
     case SIM_ACCEPT_OPERATION:
+    case SIM_RECEIVE_LENT_OPERATION:
     case SIM_KIND_COUNT:
         break;
     }
-    WEIR_UNREACHABLE("a multishot is performed by weir_sim_operation_accept");
+    WEIR_UNREACHABLE("a multishot is performed by a function of its own");
 }
 
 /* What an open or an accept may fail with, or 0. */
@@ -290,7 +290,7 @@ static int64_t transfer_at_once(sim_operation *operation, const weir_buffer *buf
 
     for (i = 0; i < count; i++)
         size += buffers[i].size;
-    limit = limit_of(operation, size);
+    limit = weir_sim_operation_limit(operation, size);
     if (operation->kind == SIM_SEND_OPERATION)
         return weir_sim_socket_send(operation->socket,
                                     (const weir_const_buffer *)(const void *)buffers, count, limit);
@@ -383,6 +383,15 @@ int weir_sim_kernel_poll(weir_backend *backend, weir_operation *operation, weir_
     return weir_sim_operation_queue(self);
 }
 
+/* Nothing is in flight but a receive into lent buffers, whose cancel goes before whatever follows. */
+static bool is_being_left(const sim_attached *attached)
+{
+    const sim_operation *receive = attached->pending[WEIR_READING];
+
+    return receive && receive->kind == SIM_RECEIVE_LENT_OPERATION && receive->is_cancelled &&
+           !attached->pending[WEIR_WRITING] && !attached->closing;
+}
+
 int weir_sim_kernel_close_socket(weir_backend *backend, weir_operation *operation,
                                  weir_handle *handle, bool shut_down)
 {
@@ -390,7 +399,7 @@ int weir_sim_kernel_close_socket(weir_backend *backend, weir_operation *operatio
     sim_attached *attached = weir_sim_attached_of(kernel, handle);
     sim_operation *self;
 
-    SIM_CHECK(kernel->sim, shut_down || is_idle(attached),
+    SIM_CHECK(kernel->sim, shut_down || is_idle(attached) || is_being_left(attached),
               "a socket with operations in flight is shut down when it is closed");
     self = weir_sim_operation_new(kernel, operation, handle, SIM_CLOSE_OPERATION);
     self->shuts_down = shut_down;
@@ -446,38 +455,49 @@ static int socket_listen(const weir_endpoint *local, const struct weir_tcp_liste
     return 0;
 }
 
-static int socket_shutdown(intptr_t descriptor, int direction)
+static int socket_shutdown(struct weir_backend *backend, intptr_t descriptor, int direction)
 {
+    (void)backend;
     return weir_sim_socket_shutdown(socket_at(descriptor), direction);
 }
 
-static void socket_reset(intptr_t descriptor)
+static void socket_reset(struct weir_backend *backend, intptr_t descriptor)
 {
+    (void)backend;
     weir_sim_socket_reset(socket_at(descriptor));
 }
 
-static int socket_local(intptr_t descriptor, weir_endpoint *ret_endpoint)
+static int socket_local(struct weir_backend *backend, intptr_t descriptor,
+                        weir_endpoint *ret_endpoint)
 {
+    (void)backend;
     return weir_sim_socket_local(socket_at(descriptor), ret_endpoint);
 }
 
-static int socket_peer(intptr_t descriptor, weir_endpoint *ret_endpoint)
+static int socket_peer(struct weir_backend *backend, intptr_t descriptor,
+                       weir_endpoint *ret_endpoint)
 {
+    (void)backend;
     return weir_sim_socket_peer(socket_at(descriptor), ret_endpoint);
 }
 
-static int socket_option_set(intptr_t descriptor, int option, int value)
+static int socket_option_set(struct weir_backend *backend, intptr_t descriptor, int option,
+                             int value)
 {
+    (void)backend;
     return weir_sim_socket_option_set(socket_at(descriptor), option, value);
 }
 
-static int socket_option_get(intptr_t descriptor, int option, int *ret_value)
+static int socket_option_get(struct weir_backend *backend, intptr_t descriptor, int option,
+                             int *ret_value)
 {
+    (void)backend;
     return weir_sim_socket_option_get(socket_at(descriptor), option, ret_value);
 }
 
-static void socket_close(intptr_t descriptor)
+static void socket_close(struct weir_backend *backend, intptr_t descriptor)
 {
+    (void)backend;
     SIM_CHECK(weir_sim_running, !weir_sim_socket_watcher(socket_at(descriptor)),
               "a descriptor that is closed directly is not attached to a loop");
     weir_sim_socket_close(host(), descriptor);

@@ -29,6 +29,7 @@ static const char *const names[SIM_WHAT_COUNT] = {
     [SIM_LOCK] = "lock",
     [SIM_CONDITION] = "condition",
     [SIM_CRASH] = "crashes",
+    [SIM_STARVED] = "receive finds no buffer",
 };
 
 /* By the members of weir_sim_faults. */
@@ -46,6 +47,7 @@ static const char *const fault_names[SIM_FAULT_KIND_COUNT] = {
     [SIM_FAULT_NO_KERNEL_MEMORY] = "fault: no kernel memory",
     [SIM_FAULT_NO_FRAMES] = "fault: no frames",
     [SIM_FAULT_STALLED_PROGRAM] = "fault: stalled program",
+    [SIM_FAULT_NO_BUFFERS] = "fault: no buffers",
 };
 
 #define PHASES(name)                                                                      \
@@ -62,6 +64,7 @@ static const char *const operation_names[SIM_KIND_COUNT][SIM_PHASE_REAPED + 1] =
     [SIM_POLL_READ_OPERATION] = PHASES("poll for reading"),
     [SIM_POLL_WRITE_OPERATION] = PHASES("poll for writing"),
     [SIM_CLOSE_OPERATION] = PHASES("close"),
+    [SIM_RECEIVE_LENT_OPERATION] = PHASES("lent receive"),
 };
 
 static void hash(struct weir_sim_trace *trace, uint64_t word)

@@ -42,7 +42,8 @@ static bool is_woken(const sim_kernel *kernel)
 
 static bool has_something(const sim_kernel *kernel)
 {
-    return kernel->completion_count > 0 || kernel->request_count > 0 || is_woken(kernel);
+    return kernel->completion_count > 0 || kernel->request_count > 0 || is_woken(kernel) ||
+           weir_sim_lending_can_feed(kernel);
 }
 
 static void block(sim_kernel *kernel, int64_t deadline_ns)
@@ -92,7 +93,7 @@ bool weir_sim_kernel_peek(weir_backend *backend)
     sim_spend(kernel->sim, PEEK_NS);
     weir_sim_interleave(kernel->sim);
     if (kernel->completion_count == 0 && !is_woken(kernel))
-        return false;
+        return weir_sim_lending_can_feed(kernel);
     if (sim_random_chance(&kernel->sim->random, kernel->at_once))
         collect(kernel);
     return true;

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include <weir/tcp.h>
+#include <weir/tcp_source.h>
 
 #include "handle.h"
 #include "loop.h"
@@ -36,28 +37,27 @@ int weir_tcp_socket_adopt(weir_tcp_socket *socket, weir_loop *loop, intptr_t des
 extern const struct weir_read_stream_ops weir_tcp_in_ops;
 extern const struct weir_write_stream_ops weir_tcp_out_ops;
 
-/** The record of a whole read or write. */
-static inline weir_transfer *tcp_transfer_of(weir_tcp_socket *socket, enum weir_direction direction)
-{
-    return direction == WEIR_READING ? &socket->stream.in.transfer : &socket->stream.out.transfer;
-}
-
 /** Whether what is pending has no operation in flight: a whole transfer that waits for its turn. */
-static inline bool tcp_is_between_parts(weir_tcp_socket *socket, enum weir_direction direction)
+static inline bool tcp_is_between_parts(const weir_tcp_socket *socket,
+                                        enum weir_direction direction)
 {
-    return tcp_transfer_of(socket, direction)->task.state == WEIR_TASK_READY;
+    return socket->pending[direction]->state == WEIR_TASK_READY;
 }
 
 /**
- * Whether what is under way is composed of parts (weir_read_until): the record is the child task that
- * awaits them, here or, between two parts, on the ready queue.
+ * What is under way and composed of parts (weir_read_until), or NULL: the child task that awaits them,
+ * here or, between two parts, on the ready queue.
  */
-static inline bool tcp_is_composed(weir_tcp_socket *socket, enum weir_direction direction)
+static inline weir_task *tcp_composed_of(const weir_tcp_socket *socket,
+                                         enum weir_direction direction)
 {
-    const weir_task *child = &tcp_transfer_of(socket, direction)->task;
+    const weir_stream *stream = &socket->stream;
+    weir_task *child = direction == WEIR_READING ? stream->in.composed : stream->out.composed;
     const weir_task *pending = socket->pending[direction];
 
-    return pending ? pending == child : child->state == WEIR_TASK_READY;
+    if (!child)
+        return NULL;
+    return pending == child || (!pending && child->state == WEIR_TASK_READY) ? child : NULL;
 }
 
 static inline weir_backend *tcp_backend_of(const weir_tcp_socket *socket)
@@ -79,6 +79,22 @@ static inline weir_operation *tcp_prepare(weir_task *task, weir_tcp_socket *sock
     return operation;
 }
 
+/** Memory for the message of an operation, from where the task's frames come from; NULL: none. */
+static inline weir_message *tcp_message_new(const weir_task *task)
+{
+    return (weir_message *)weir_frame_allocate(task->environment->frames,
+                                               weir_frame_units(sizeof(weir_message)));
+}
+
+/** The operation has completed. */
+static inline void tcp_message_free(const weir_task *task, weir_message *message)
+{
+    size_t units = weir_frame_units(sizeof *message);
+
+    if (!weir_frame_recycle(task->environment->frames, message, units))
+        weir_frame_release_here(task->environment->frames, message, units);
+}
+
 /** Suspend the task until its operation completes. */
 static inline weir_task *tcp_in_flight(weir_task *task, weir_tcp_socket *socket,
                                        enum weir_direction direction)
@@ -87,8 +103,57 @@ static inline weir_task *tcp_in_flight(weir_task *task, weir_tcp_socket *socket,
     return weir_task_suspend(task, (weir_wait *)(void *)task->scratch);
 }
 
+/**
+ * The result of an operation, 0 or below, as it stays: what has ended stays ended, and what is lost
+ * stays lost.
+ */
+int weir_tcp_lasting(weir_tcp_socket *socket, enum weir_direction direction, int result);
+
+/* A socket's source. */
+
+/** Its socket has been opened. */
+void weir_tcp_source_open(weir_tcp_source *self);
+
+/** Wake the pull in flight as cancelled. */
+void weir_tcp_source_cancel(weir_tcp_source *self);
+
+/** Its socket is being closed: receive no more. */
+void weir_tcp_source_end(weir_tcp_source *self);
+
+/** Whether its receive is in flight. */
+bool weir_tcp_source_is_receiving(const weir_tcp_source *self);
+
+/** Whether it holds bytes that came. */
+bool weir_tcp_source_is_holding(const weir_tcp_source *self);
+
+/** Its socket is closed: give back what it holds. */
+void weir_tcp_source_give_back(weir_tcp_source *self);
+
 /** Something of a socket that is being closed has completed: if all has, the close is done. */
 void weir_tcp_socket_advance_closing(weir_tcp_socket *socket);
+
+/**
+ * Queue a task whose wait has no operation in flight: when its turn comes, turn runs in its place.
+ * Until then the idle operation keeps the task's own function.
+ */
+static inline void tcp_wait_for_turn(weir_task *task, weir_resume_fn *turn)
+{
+    weir_operation *operation = tcp_operation_of(task);
+    weir_tcp_socket *socket = (weir_tcp_socket *)operation->object;
+
+    operation->scratch[0] = (uintptr_t)task->resume;
+    task->resume = turn;
+    weir_loop_push_ready(socket->handle.loop, task);
+}
+
+/** Its turn has come: the task is itself again. Returns the socket that it waits for. */
+static inline weir_tcp_socket *tcp_take_turn(weir_task *task)
+{
+    weir_operation *operation = tcp_operation_of(task);
+
+    task->resume = (weir_resume_fn *)operation->scratch[0];
+    return (weir_tcp_socket *)operation->object;
+}
 
 /** The operation in flight has completed: wake its task, and a close that waits for it. */
 static inline void tcp_operation_completed(weir_operation *operation, enum weir_direction direction,

@@ -70,8 +70,8 @@ static void waiter_complete(struct accept_waiter *waiter, int error)
  * listener that is closed: an end would look as if it had been served. */
 static void turn_away(const weir_tcp_acceptor *acceptor, intptr_t descriptor)
 {
-    sockets_of(acceptor)->reset(descriptor);
-    sockets_of(acceptor)->close(descriptor);
+    sockets_of(acceptor)->reset(backend_of(acceptor), descriptor);
+    sockets_of(acceptor)->close(backend_of(acceptor), descriptor);
 }
 
 /* The queue of accepted descriptors. */
@@ -98,7 +98,7 @@ static bool queue_grow(weir_tcp_acceptor *acceptor)
     return true;
 }
 
-/* Each entry is an open descriptor, so the queue is bounded by the process's limit on those. A
+/* Each entry is an open descriptor, so the queue is bounded by the limit on those. A
  * connection for which there is no memory is closed: its peer sees a reset, and nothing else is
  * lost. */
 static void queue_push(weir_tcp_acceptor *acceptor, intptr_t descriptor)
@@ -176,8 +176,11 @@ static void arm(weir_tcp_acceptor *acceptor)
         return;
     if (weir_list_is_empty(&acceptor->waiters))
         return;
-    acceptor->armed = true;
-    (void)backend->ops->accept(backend, &acceptor->accept_operation, &acceptor->handle);
+    if (backend->ops->accept(backend, &acceptor->accept_operation, &acceptor->handle) ==
+        WEIR_IN_FLIGHT)
+        acceptor->armed = true;
+    else
+        starve(acceptor);
 }
 
 static void pause_when_long(weir_tcp_acceptor *acceptor)
@@ -361,7 +364,7 @@ int weir_tcp_listen(weir_tcp_acceptor *acceptor, weir_loop *loop, const weir_end
         return error;
     error = weir_handle_open(&acceptor->handle, loop, descriptor);
     if (error) {
-        sockets->close(descriptor);
+        sockets->close(loop->backend, descriptor);
         return error;
     }
     acceptor->state = ACCEPTOR_LISTENING;
@@ -372,7 +375,7 @@ int weir_tcp_acceptor_local(const weir_tcp_acceptor *acceptor, weir_endpoint *re
 {
     if (acceptor->state != ACCEPTOR_LISTENING)
         return WEIR_CLOSED;
-    return sockets_of(acceptor)->local(acceptor->handle.native, ret_endpoint);
+    return sockets_of(acceptor)->local(backend_of(acceptor), acceptor->handle.native, ret_endpoint);
 }
 
 static void waiter_stop(weir_wait *wait, weir_task *task, unsigned bits)

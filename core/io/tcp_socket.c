@@ -4,8 +4,9 @@
  *
  * The operation of a read or a write lives in the header of the task that awaits it; the socket knows
  * that task, so that closing finds what is in flight. A close waits for three things, in any order:
- * the read's completion, the write's, and the descriptor's release; and then for the records of the
- * stream, which are tasks that may still stand on the ready queue.
+ * the read's completion, the write's, and the descriptor's release, which is the operation of the
+ * closer; and then for what may still stand on the ready queue: tasks of what is composed of parts, and
+ * one that has pulled and is to find its bytes. With a source, its receive is the read.
  */
 #include "tcp.h"
 
@@ -18,6 +19,9 @@ static const struct weir_sys_sockets *sockets_of(const weir_tcp_socket *socket)
     return weir_loop_sockets(socket->handle.loop);
 }
 
+/* What an idle connection costs is a promise: see docs/adr/0024-composed-operations-are-drawn.md. */
+_Static_assert(sizeof(void *) != 8 || sizeof(weir_tcp_socket) <= 192, "three cache lines");
+
 /* Life. */
 
 void weir_tcp_socket_init(weir_tcp_socket *socket)
@@ -26,6 +30,7 @@ void weir_tcp_socket_init(weir_tcp_socket *socket)
     socket->handle.loop = NULL;
     socket->pending[WEIR_READING] = NULL;
     socket->pending[WEIR_WRITING] = NULL;
+    socket->source = NULL;
     socket->closer = NULL;
     socket->state = TCP_CLOSED;
     socket->releasing = false;
@@ -39,6 +44,16 @@ bool weir_tcp_is_open(const weir_tcp_socket *socket)
     return socket->state == TCP_OPEN;
 }
 
+/* A new connection knows nothing of the last. */
+static void opened(weir_tcp_socket *socket)
+{
+    socket->resets = false;
+    socket->failure = 0;
+    socket->has_ended = false;
+    if (socket->source)
+        weir_tcp_source_open(socket->source);
+}
+
 int weir_tcp_socket_adopt(weir_tcp_socket *socket, weir_loop *loop, intptr_t descriptor)
 {
     int error;
@@ -48,9 +63,7 @@ int weir_tcp_socket_adopt(weir_tcp_socket *socket, weir_loop *loop, intptr_t des
     if (error)
         return error;
     socket->state = TCP_OPEN;
-    socket->resets = false;
-    socket->failure = 0;
-    socket->has_ended = false;
+    opened(socket);
     return 0;
 }
 
@@ -64,42 +77,53 @@ static void closing_stop(weir_wait *wait, weir_task *task, unsigned bits)
     (void)bits;
 }
 
-static const struct weir_wait_ops closing_ops = {
-    .name = "close",
-    .stop = closing_stop,
-    .dump = weir_wait_dump_nothing,
-};
-
-static weir_task *closing_turn_resume(weir_task *task)
+static bool is_pending(const weir_tcp_socket *socket)
 {
-    weir_tcp_socket *socket = WEIR_CONTAINER_OF(task, weir_tcp_socket, spare.turn);
-
-    task->state = WEIR_TASK_DONE;
-    weir_tcp_socket_advance_closing(socket);
-    return NULL;
+    return socket->pending[WEIR_READING] || socket->pending[WEIR_WRITING];
 }
 
-/* Nothing is in flight, but a record stands on the ready queue: look again behind it. */
-static void wait_for_records(weir_tcp_socket *socket)
+static bool is_in_flight(const weir_tcp_socket *socket)
 {
-    weir_task_init(&socket->spare.turn, closing_turn_resume);
-    weir_loop_push_ready(socket->handle.loop, &socket->spare.turn);
+    return socket->releasing || is_pending(socket) ||
+           (socket->source && weir_tcp_source_is_receiving(socket->source));
 }
 
-/* Whether nothing of the socket is in flight any more; then it is closed. */
-static bool closing_is_done(weir_tcp_socket *socket)
+static bool is_composing(const weir_tcp_socket *socket)
 {
-    if (socket->state != TCP_CLOSING || socket->releasing)
+    return tcp_composed_of(socket, WEIR_READING) || tcp_composed_of(socket, WEIR_WRITING);
+}
+
+static bool is_holding(const weir_tcp_socket *socket)
+{
+    return socket->source && weir_tcp_source_is_holding(socket->source);
+}
+
+/* Whether nothing uses the socket any more; then it is closed.
+ * had_turn: what stood on the ready queue when the last completion came has run. */
+static bool closing_is_done(weir_tcp_socket *socket, bool had_turn)
+{
+    if (is_in_flight(socket) || is_composing(socket) || (is_holding(socket) && !had_turn))
         return false;
-    if (socket->pending[WEIR_READING] || socket->pending[WEIR_WRITING])
-        return false;
-    if (tcp_is_composed(socket, WEIR_READING) || tcp_is_composed(socket, WEIR_WRITING)) {
-        wait_for_records(socket);
-        return false;
-    }
+    if (socket->source)
+        weir_tcp_source_give_back(socket->source);
+    socket->closer = NULL;
     socket->state = TCP_CLOSED;
     weir_handle_closed(&socket->handle);
     return true;
+}
+
+/* Nothing is in flight, but something may stand on the ready queue: look again behind it. */
+static weir_task *closing_turn_resume(weir_task *task)
+{
+    weir_tcp_socket *socket = tcp_take_turn(task);
+
+    if (!closing_is_done(socket, true)) {
+        tcp_wait_for_turn(task, closing_turn_resume);
+        return NULL;
+    }
+    task->error = 0;
+    task->count = 0;
+    return task;
 }
 
 void weir_tcp_socket_advance_closing(weir_tcp_socket *socket)
@@ -107,11 +131,13 @@ void weir_tcp_socket_advance_closing(weir_tcp_socket *socket)
     weir_task *closer = socket->closer;
     weir_loop *loop = socket->handle.loop;
 
-    if (WEIR_LIKELY(!closer) || !closing_is_done(socket))
+    if (WEIR_LIKELY(!closer) || is_in_flight(socket))
         return;
-    socket->closer = NULL;
     /* The last touch of the socket: its closer may free it. */
-    weir_loop_wake_task(loop, closer, 0, 0);
+    if (closing_is_done(socket, false))
+        weir_loop_wake_task(loop, closer, 0, 0);
+    else
+        tcp_wait_for_turn(closer, closing_turn_resume);
 }
 
 static void release_completed(weir_operation *operation, int result, unsigned flags)
@@ -133,7 +159,7 @@ static const struct weir_operation_ops release_ops = {
 weir_task *weir_tcp_close(weir_task *task, weir_tcp_socket *socket)
 {
     weir_backend *backend;
-    bool in_flight;
+    bool shut_down;
     int result;
 
     if (socket->state == TCP_CLOSED)
@@ -143,25 +169,27 @@ weir_task *weir_tcp_close(weir_task *task, weir_tcp_socket *socket)
     weir_loop_assert_own(socket->handle.loop, task);
 
     weir_tcp_cancel(socket);
-    in_flight = socket->pending[WEIR_READING] || socket->pending[WEIR_WRITING];
-    if (WEIR_UNLIKELY(in_flight && socket->resets)) /* The shutdown would tell of an end. */
-        sockets_of(socket)->reset(socket->handle.native);
+    shut_down = is_pending(socket);
+    if (WEIR_UNLIKELY(shut_down && socket->resets)) /* The shutdown would tell of an end. */
+        sockets_of(socket)->reset(tcp_backend_of(socket), socket->handle.native);
     backend = tcp_backend_of(socket);
     socket->state = TCP_CLOSING;
-    socket->close_operation.ops = &release_ops;
-    socket->close_operation.object = socket;
-    result =
-        backend->ops->close_socket(backend, &socket->close_operation, &socket->handle, in_flight);
+    if (socket->source)
+        weir_tcp_source_end(socket->source);
+    result = backend->ops->close_socket(backend, tcp_prepare(task, socket, &release_ops),
+                                        &socket->handle, shut_down);
     socket->releasing = result == WEIR_IN_FLIGHT;
-    if (closing_is_done(socket))
+    if (closing_is_done(socket, false))
         return weir_task_complete(task, 0, 0);
     socket->closer = task;
-    socket->closing.ops = &closing_ops;
-    return weir_task_suspend(task, &socket->closing);
+    if (is_in_flight(socket))
+        return weir_task_suspend(task, (weir_wait *)(void *)tcp_operation_of(task));
+    tcp_wait_for_turn(task, closing_turn_resume);
+    return NULL;
 }
 
 /* Ask the operation in flight to end; between two parts of a whole transfer there is none, and what
- * asked for the end is found before the next part. */
+ * asked for the end (the stop of its task, or the error in its header) is found before the next part. */
 static void cancel_in_flight(weir_tcp_socket *socket, enum weir_direction direction)
 {
     weir_backend *backend = tcp_backend_of(socket);
@@ -174,13 +202,16 @@ void weir_tcp_cancel(weir_tcp_socket *socket)
 {
     int i;
 
+    if (socket->source)
+        weir_tcp_source_cancel(socket->source);
     for (i = WEIR_READING; i <= WEIR_WRITING; i++) {
         enum weir_direction direction = (enum weir_direction)i;
+        weir_task *composed = tcp_composed_of(socket, direction);
 
-        if (tcp_is_composed(socket, direction)) {
-            weir_task_stop(&tcp_transfer_of(socket, direction)->task, WEIR_STOP_REQUESTED);
+        if (composed) {
+            weir_task_stop(composed, WEIR_STOP_REQUESTED);
         } else if (socket->pending[direction]) {
-            tcp_transfer_of(socket, direction)->cancelled = true;
+            socket->pending[direction]->error = WEIR_CANCELLED;
             cancel_in_flight(socket, direction);
         }
     }
@@ -206,13 +237,14 @@ static void connect_failed(weir_tcp_socket *socket)
         return;
     backend->ops->detach(backend, &socket->handle);
     socket->state = TCP_CLOSED;
-    sockets_of(socket)->close(descriptor);
+    sockets_of(socket)->close(backend, descriptor);
     weir_handle_closed(&socket->handle);
 }
 
 /* What the connect gives, with the socket in the state that goes with it. */
 static weir_result connect_result(const weir_task *task, weir_tcp_socket *socket, int result)
 {
+    tcp_message_free(task, socket->rest[WEIR_WRITING].message);
     if (socket->state == TCP_CLOSING)
         return weir_result_of(WEIR_CANCELLED, 0);
     if (result < 0) {
@@ -250,17 +282,15 @@ static int open_for(weir_tcp_socket *socket, weir_loop *loop, const weir_endpoin
 
     if (error)
         return error;
-    error = sockets->option_set(descriptor, WEIR_TCP_NO_DELAY, 1);
+    error = sockets->option_set(loop->backend, descriptor, WEIR_TCP_NO_DELAY, 1);
     if (!error)
         error = weir_handle_open(&socket->handle, loop, descriptor);
     if (error) {
-        sockets->close(descriptor);
+        sockets->close(loop->backend, descriptor);
         return error;
     }
     socket->state = TCP_CONNECTING;
-    socket->resets = false;
-    socket->failure = 0;
-    socket->has_ended = false;
+    opened(socket);
     return 0;
 }
 
@@ -268,17 +298,23 @@ weir_task *weir_tcp_connect(weir_task *task, weir_tcp_socket *socket, const weir
 {
     weir_loop *loop = weir_task_loop(task);
     int error = weir_task_stop_error(task);
+    weir_message *message;
     int result;
 
     WEIR_ASSERT(socket->state == TCP_CLOSED, "only a closed socket can be connected");
-    if (!error)
-        error = open_for(socket, loop, peer);
     if (error)
         return weir_task_complete(task, error, 0);
-
-    result =
-        loop->backend->ops->connect(loop->backend, tcp_prepare(task, socket, &connect_ops),
-                                    &socket->handle, &socket->spare.messages[WEIR_WRITING], peer);
+    message = tcp_message_new(task);
+    if (!message)
+        return weir_task_complete(task, -ENOMEM, 0);
+    error = open_for(socket, loop, peer);
+    if (error) {
+        tcp_message_free(task, message);
+        return weir_task_complete(task, error, 0);
+    }
+    socket->rest[WEIR_WRITING].message = message;
+    result = loop->backend->ops->connect(loop->backend, tcp_prepare(task, socket, &connect_ops),
+                                         &socket->handle, message, peer);
     if (result == WEIR_IN_FLIGHT)
         return tcp_in_flight(task, socket, WEIR_WRITING);
     return weir_task_complete(task, connect_result(task, socket, result).error, 0);
@@ -291,21 +327,22 @@ int weir_tcp_shutdown(weir_tcp_socket *socket, enum weir_tcp_direction direction
     WEIR_ASSERT(direction <= WEIR_TCP_BOTH, "a shutdown is of reads, of writes or of both");
     if (socket->state != TCP_OPEN)
         return WEIR_CLOSED;
-    return sockets_of(socket)->shutdown(socket->handle.native, (int)direction);
+    return sockets_of(socket)->shutdown(tcp_backend_of(socket), socket->handle.native,
+                                        (int)direction);
 }
 
 int weir_tcp_local(const weir_tcp_socket *socket, weir_endpoint *ret_endpoint)
 {
     if (socket->state != TCP_OPEN)
         return WEIR_CLOSED;
-    return sockets_of(socket)->local(socket->handle.native, ret_endpoint);
+    return sockets_of(socket)->local(tcp_backend_of(socket), socket->handle.native, ret_endpoint);
 }
 
 int weir_tcp_peer(const weir_tcp_socket *socket, weir_endpoint *ret_endpoint)
 {
     if (socket->state != TCP_OPEN)
         return WEIR_CLOSED;
-    return sockets_of(socket)->peer(socket->handle.native, ret_endpoint);
+    return sockets_of(socket)->peer(tcp_backend_of(socket), socket->handle.native, ret_endpoint);
 }
 
 int weir_tcp_option_set(weir_tcp_socket *socket, enum weir_tcp_option option, int value)
@@ -314,7 +351,8 @@ int weir_tcp_option_set(weir_tcp_socket *socket, enum weir_tcp_option option, in
 
     if (socket->state != TCP_OPEN)
         return WEIR_CLOSED;
-    error = sockets_of(socket)->option_set(socket->handle.native, (int)option, value);
+    error = sockets_of(socket)->option_set(tcp_backend_of(socket), socket->handle.native,
+                                           (int)option, value);
     if (!error && option == WEIR_TCP_LINGER_SECONDS)
         socket->resets = value == 0;
     return error;
@@ -324,5 +362,6 @@ int weir_tcp_option_get(const weir_tcp_socket *socket, enum weir_tcp_option opti
 {
     if (socket->state != TCP_OPEN)
         return WEIR_CLOSED;
-    return sockets_of(socket)->option_get(socket->handle.native, (int)option, ret_value);
+    return sockets_of(socket)->option_get(tcp_backend_of(socket), socket->handle.native,
+                                          (int)option, ret_value);
 }

@@ -24,6 +24,8 @@ static inline int check_start(const weir_task *task, const weir_tcp_socket *sock
     if (WEIR_UNLIKELY(socket->state != TCP_OPEN))
         return task->stop ? weir_task_stop_error(task) : WEIR_CLOSED;
     WEIR_ASSERT(!socket->pending[direction], "one read and one write may be in flight on a stream");
+    WEIR_ASSERT(direction == WEIR_WRITING || !socket->source,
+                "a socket that has a source is read through it");
     WEIR_ASSERT(socket->handle.self == &socket->handle, "an open socket stays in place");
     weir_loop_assert_own(socket->handle.loop, task);
     return weir_task_stop_error(task);
@@ -33,7 +35,7 @@ static inline int check_start(const weir_task *task, const weir_tcp_socket *sock
 
 /* What has ended stays ended, and what is lost stays lost. The kernel tells of a lost connection once, to
  * whichever direction asks first, and shows an end from then on: what was cut off would look complete. */
-static int lasting(weir_tcp_socket *socket, enum weir_direction direction, int result)
+int weir_tcp_lasting(weir_tcp_socket *socket, enum weir_direction direction, int result)
 {
     bool is_loss = result < 0 && weir_sys_ends_connection(result);
 
@@ -55,7 +57,7 @@ static weir_result failure(const weir_task *task, weir_tcp_socket *socket,
     if (socket->state == TCP_CLOSING)
         result = -ECANCELED;
     else
-        result = lasting(socket, direction, result);
+        result = weir_tcp_lasting(socket, direction, result);
     return weir_result_of(result == 0 ? WEIR_EOF : tcp_error_of(task, result), 0);
 }
 
@@ -113,6 +115,24 @@ static void write_completed(weir_operation *operation, int result, unsigned flag
                             write_result(tcp_task_of(operation), operation->object, result));
 }
 
+/* Vectored operations have a message, which is given back. */
+
+static void read_v_completed(weir_operation *operation, int result, unsigned flags)
+{
+    const weir_tcp_socket *socket = operation->object;
+
+    tcp_message_free(tcp_task_of(operation), socket->rest[WEIR_READING].message);
+    read_completed(operation, result, flags);
+}
+
+static void write_v_completed(weir_operation *operation, int result, unsigned flags)
+{
+    const weir_tcp_socket *socket = operation->object;
+
+    tcp_message_free(tcp_task_of(operation), socket->rest[WEIR_WRITING].message);
+    write_completed(operation, result, flags);
+}
+
 static void readable_completed(weir_operation *operation, int result, unsigned flags)
 {
     (void)flags;
@@ -131,22 +151,23 @@ static void writable_completed(weir_operation *operation, int result, unsigned f
 
 /*
  * Whole transfers: what is left is started again from the completion, so that the waiting task is
- * resumed once. The direction's record in the stream holds what is left.
+ * resumed once. The socket holds what is left, and the header of the task, which is its result when
+ * all is done, the result so far: bytes, and the error of a weir_tcp_cancel.
  *
- * Parts that are there at once spend the loop's budget. At zero the transfer waits for its turn on
- * the ready queue, by the record's own task, with no operation in flight: a stop or a cancel that
- * comes then finds it when its turn does.
+ * Parts that are there at once spend the loop's budget. At zero the task waits for its turn on the
+ * ready queue, with no operation in flight: a stop or a cancel that comes then finds it when its turn
+ * does.
  */
 
 static int start_part(weir_operation *operation, enum weir_direction direction)
 {
     weir_tcp_socket *socket = operation->object;
     weir_backend *backend = tcp_backend_of(socket);
-    weir_transfer *transfer = tcp_transfer_of(socket, direction);
 
     if (direction == WEIR_READING)
-        return backend->ops->receive(backend, operation, &socket->handle, transfer->rest.in);
-    return backend->ops->send(backend, operation, &socket->handle, transfer->rest.out);
+        return backend->ops->receive(backend, operation, &socket->handle,
+                                     socket->rest[WEIR_READING].in);
+    return backend->ops->send(backend, operation, &socket->handle, socket->rest[WEIR_WRITING].out);
 }
 
 static weir_result part_result(weir_operation *operation, enum weir_direction direction, int result)
@@ -159,54 +180,51 @@ static weir_result part_result(weir_operation *operation, enum weir_direction di
 }
 
 /* Why a transfer that has come to its next part must not start it, or 0. */
-static int why_not_go_on(const weir_task *task, const weir_tcp_socket *socket,
-                         const weir_transfer *transfer)
+static int why_not_go_on(const weir_task *task, const weir_tcp_socket *socket)
 {
     int error = weir_task_stop_error(task);
 
-    if (!error && (transfer->cancelled || socket->state != TCP_OPEN))
+    if (!error)
+        error = task->error;
+    if (!error && socket->state != TCP_OPEN)
         error = WEIR_CANCELLED;
     return error;
 }
 
 /* Count a part. Returns whether the transfer has ended, and with what. */
-static bool count_part(weir_operation *operation, weir_transfer *transfer, weir_result part,
+static bool count_part(weir_operation *operation, enum weir_direction direction, weir_result part,
                        int *ret_error)
 {
-    transfer->total += part.count;
-    transfer->rest.in = weir_buffer_after(transfer->rest.in, part.count);
+    weir_tcp_socket *socket = operation->object;
+    weir_task *task = tcp_task_of(operation);
+    weir_buffer *rest =
+        &socket->rest[direction].in; /* Of a write too, by the other member's name. */
+
+    task->count += part.count;
+    *rest = weir_buffer_after(*rest, part.count);
     *ret_error = part.error;
-    if (transfer->rest.in.size > 0 && !part.error)
-        *ret_error = why_not_go_on(tcp_task_of(operation), operation->object, transfer);
-    return transfer->rest.in.size == 0 || *ret_error;
+    if (rest->size > 0 && !part.error)
+        *ret_error = why_not_go_on(task, socket);
+    return rest->size == 0 || *ret_error;
 }
 
 static weir_task *read_turn_resume(weir_task *task);
 static weir_task *write_turn_resume(weir_task *task);
 
-static void wait_for_turn(weir_tcp_socket *socket, enum weir_direction direction)
-{
-    weir_transfer *transfer = tcp_transfer_of(socket, direction);
-
-    weir_task_init(&transfer->task,
-                   direction == WEIR_READING ? read_turn_resume : write_turn_resume);
-    weir_loop_push_ready(socket->handle.loop, &transfer->task);
-}
-
-/* Go on from a part's result until the transfer has ended, a part is in flight or the budget is
- * spent. Returns whether it has ended, and with what. */
+/* For a task that waits: go on from a part's result until the transfer has ended, a part is in flight
+ * or the budget is spent. Returns whether it has ended, and with what. */
 static bool go_on(weir_operation *operation, enum weir_direction direction, int result,
                   int *ret_error)
 {
     weir_tcp_socket *socket = operation->object;
-    weir_transfer *transfer = tcp_transfer_of(socket, direction);
     weir_executor *executor = &socket->handle.loop->executor;
 
     while (result != WEIR_IN_FLIGHT) {
-        if (count_part(operation, transfer, part_result(operation, direction, result), ret_error))
+        if (count_part(operation, direction, part_result(operation, direction, result), ret_error))
             return true;
         if (executor->budget <= 0) {
-            wait_for_turn(socket, direction);
+            tcp_wait_for_turn(tcp_task_of(operation),
+                              direction == WEIR_READING ? read_turn_resume : write_turn_resume);
             return false;
         }
         executor->budget--;
@@ -217,64 +235,59 @@ static bool go_on(weir_operation *operation, enum weir_direction direction, int 
 
 static void end_transfer(weir_operation *operation, enum weir_direction direction, int error)
 {
-    weir_transfer *transfer = tcp_transfer_of(operation->object, direction);
-
-    tcp_operation_completed(operation, direction, weir_result_of(error, transfer->total));
+    tcp_operation_completed(operation, direction,
+                            weir_result_of(error, tcp_task_of(operation)->count));
 }
 
-/* Its turn has come. */
-static void take_turn(weir_tcp_socket *socket, enum weir_direction direction)
+/* Its turn has come: it waits again, and goes on. */
+static weir_task *take_turn(weir_task *task, enum weir_direction direction)
 {
-    weir_task *task = socket->pending[direction];
-    weir_transfer *transfer = tcp_transfer_of(socket, direction);
+    weir_tcp_socket *socket = tcp_take_turn(task);
     weir_operation *operation = tcp_operation_of(task);
-    int error = why_not_go_on(task, socket, transfer);
+    weir_task *suspended = tcp_in_flight(task, socket, direction);
+    int error = why_not_go_on(task, socket);
 
-    transfer->task.state = WEIR_TASK_DONE;
     if (error || go_on(operation, direction, start_part(operation, direction), &error))
         end_transfer(operation, direction, error);
+    return suspended;
 }
 
 static weir_task *read_turn_resume(weir_task *task)
 {
-    take_turn(WEIR_CONTAINER_OF(task, weir_tcp_socket, stream.in.transfer.task), WEIR_READING);
-    return NULL;
+    return take_turn(task, WEIR_READING);
 }
 
 static weir_task *write_turn_resume(weir_task *task)
 {
-    take_turn(WEIR_CONTAINER_OF(task, weir_tcp_socket, stream.out.transfer.task), WEIR_WRITING);
-    return NULL;
+    return take_turn(task, WEIR_WRITING);
 }
 
 static void whole_read_completed(weir_operation *operation, int result, unsigned flags)
 {
-    weir_tcp_socket *socket = operation->object;
-    weir_transfer *transfer = &socket->stream.in.transfer;
+    const weir_tcp_socket *socket = operation->object;
     int error = 0;
 
     (void)flags;
     /* Mostly the first part is the whole. */
-    if (WEIR_LIKELY(result > 0 && (size_t)result == transfer->rest.in.size))
-        transfer->total += (size_t)result;
+    if (WEIR_LIKELY(result > 0 && (size_t)result == socket->rest[WEIR_READING].in.size))
+        tcp_task_of(operation)->count += (size_t)result;
     else if (!go_on(operation, WEIR_READING, result, &error))
         return;
-    tcp_operation_completed(operation, WEIR_READING, weir_result_of(error, transfer->total));
+    end_transfer(operation, WEIR_READING, error);
 }
 
 static void whole_write_completed(weir_operation *operation, int result, unsigned flags)
 {
-    weir_tcp_socket *socket = operation->object;
-    weir_transfer *transfer = &socket->stream.out.transfer;
+    const weir_tcp_socket *socket = operation->object;
     int error = 0;
 
     (void)flags;
     /* Mostly the first part is the whole. */
-    if (WEIR_LIKELY(result > 0 && (size_t)result == transfer->rest.out.size))
-        transfer->total += (size_t)result;
+    if (WEIR_LIKELY(result > 0 && (size_t)result == socket->rest[WEIR_WRITING].out.size))
+        tcp_task_of(operation)->count += (size_t)result;
     else if (!go_on(operation, WEIR_WRITING, result, &error))
         return;
-    tcp_operation_completed(operation, WEIR_WRITING, weir_result_of(error, transfer->total));
+    end_transfer(operation, WEIR_WRITING, error);
 }
 
 static const struct weir_operation_ops read_ops = {
@@ -285,6 +298,16 @@ static const struct weir_operation_ops read_ops = {
 static const struct weir_operation_ops write_ops = {
     .wait = {.name = "send", .stop = weir_tcp_operation_stop, .dump = weir_wait_dump_nothing},
     .completed = write_completed,
+};
+
+static const struct weir_operation_ops read_v_ops = {
+    .wait = {.name = "receive", .stop = weir_tcp_operation_stop, .dump = weir_wait_dump_nothing},
+    .completed = read_v_completed,
+};
+
+static const struct weir_operation_ops write_v_ops = {
+    .wait = {.name = "send", .stop = weir_tcp_operation_stop, .dump = weir_wait_dump_nothing},
+    .completed = write_v_completed,
 };
 
 static const struct weir_operation_ops whole_read_ops = {
@@ -353,22 +376,30 @@ static weir_task *tcp_write_some(weir_task *task, weir_write_stream *out, weir_c
     return complete(task, write_result(task, socket, result));
 }
 
+/* One buffer needs no message, and without memory for one it is the first that is used. */
+
 static weir_task *tcp_read_some_v(weir_task *task, weir_read_stream *in, const weir_buffer *buffers,
                                   size_t count)
 {
     weir_tcp_socket *socket = reader_of(in);
     int error = check_start(task, socket, WEIR_READING);
     weir_backend *backend;
+    weir_message *message;
     int result;
 
     if (error)
         return weir_task_complete(task, error, 0);
+    message = count > 1 ? tcp_message_new(task) : NULL;
+    if (!message)
+        return tcp_read_some(task, in, buffers[0]);
     backend = tcp_backend_of(socket);
-    result = backend->ops->receive_v(backend, tcp_prepare(task, socket, &read_ops), &socket->handle,
-                                     &socket->spare.messages[WEIR_READING], buffers,
-                                     count < BUFFERS_MAX ? count : BUFFERS_MAX);
+    socket->rest[WEIR_READING].message = message;
+    result =
+        backend->ops->receive_v(backend, tcp_prepare(task, socket, &read_v_ops), &socket->handle,
+                                message, buffers, count < BUFFERS_MAX ? count : BUFFERS_MAX);
     if (result == WEIR_IN_FLIGHT)
         return tcp_in_flight(task, socket, WEIR_READING);
+    tcp_message_free(task, message);
     return complete(task, read_result(task, socket, result));
 }
 
@@ -378,16 +409,21 @@ static weir_task *tcp_write_some_v(weir_task *task, weir_write_stream *out,
     weir_tcp_socket *socket = writer_of(out);
     int error = check_start(task, socket, WEIR_WRITING);
     weir_backend *backend;
+    weir_message *message;
     int result;
 
     if (error)
         return weir_task_complete(task, error, 0);
+    message = count > 1 ? tcp_message_new(task) : NULL;
+    if (!message)
+        return tcp_write_some(task, out, buffers[0]);
     backend = tcp_backend_of(socket);
-    result = backend->ops->send_v(backend, tcp_prepare(task, socket, &write_ops), &socket->handle,
-                                  &socket->spare.messages[WEIR_WRITING], buffers,
-                                  count < BUFFERS_MAX ? count : BUFFERS_MAX);
+    socket->rest[WEIR_WRITING].message = message;
+    result = backend->ops->send_v(backend, tcp_prepare(task, socket, &write_v_ops), &socket->handle,
+                                  message, buffers, count < BUFFERS_MAX ? count : BUFFERS_MAX);
     if (result == WEIR_IN_FLIGHT)
         return tcp_in_flight(task, socket, WEIR_WRITING);
+    tcp_message_free(task, message);
     return complete(task, write_result(task, socket, result));
 }
 
@@ -395,11 +431,14 @@ static weir_task *tcp_write_some_v(weir_task *task, weir_write_stream *out,
 WEIR_NOINLINE static weir_task *first_part_done(weir_task *task, weir_tcp_socket *socket,
                                                 enum weir_direction direction, int result)
 {
+    weir_task *suspended = tcp_in_flight(task, socket, direction);
     int error = 0;
 
     if (!go_on(tcp_operation_of(task), direction, result, &error))
-        return tcp_in_flight(task, socket, direction);
-    return weir_task_complete(task, error, tcp_transfer_of(socket, direction)->total);
+        return suspended;
+    socket->pending[direction] = NULL;
+    task->state = WEIR_TASK_RUNNING;
+    return weir_task_complete(task, error, task->count);
 }
 
 /* The first part is not the whole. The socket stands in the operation: the caller need not keep it. */
@@ -407,11 +446,10 @@ static inline weir_task *begin_transfer(weir_task *task, enum weir_direction dir
                                         weir_const_buffer whole, int result)
 {
     weir_tcp_socket *socket = tcp_operation_of(task)->object;
-    weir_transfer *transfer = tcp_transfer_of(socket, direction);
 
-    transfer->rest.out = whole; /* Reading: the same memory, by the other member's name. */
-    transfer->total = 0;
-    transfer->cancelled = false;
+    socket->rest[direction].out = whole; /* Reading: the same memory, by the other member's name. */
+    task->count = 0;
+    task->error = 0;
     if (result == WEIR_IN_FLIGHT)
         return tcp_in_flight(task, socket, direction);
     return first_part_done(task, socket, direction, result);

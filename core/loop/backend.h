@@ -14,8 +14,8 @@
  *    or WEIR_IN_FLIGHT, and then calls completed exactly once, from wait or peek, never from within
  *    another slot. A multishot calls it any number of times with WEIR_OPERATION_MORE, then once
  *    without. Until then the operation, the handle and the memory named belong to the backend.
- *  - A starter never fails for want of room: an operation that finds the queues full waits in the
- *    backend, first in, first out, and cancel finds it there.
+ *  - A starter never fails for want of room: an operation that finds the queues full, or all lent
+ *    buffers with their holders, waits in the backend, first in, first out, and cancel finds it there.
  *  - completed may call any slot but wait and peek, also for the same operation.
  *  - Results are those of the system call of the same name: bytes, 0 at the end of the stream, a new
  *    descriptor; errors are negative errnos; -ECANCELED only for what cancel reached. Bytes that
@@ -33,6 +33,8 @@
 #include <weir/loop.h>
 #include <weir/operation.h>
 
+#include "lending.h"
+
 typedef struct weir_backend weir_backend;
 
 /** A starter's answer: completed will be called. No errno and no count is this low. */
@@ -48,6 +50,9 @@ typedef struct weir_backend_options {
     weir_loop *loop;                  /* For whom: for what the backend prints. */
     unsigned queue_depth;             /* Submissions to hold before a flush; a power of two. */
     weir_loop_statistics *statistics; /* It counts what is its own, and wakeups. */
+    unsigned direct_descriptors; /* A table of its own is to hold so many, if it can have one. */
+    size_t lent_buffer_bytes;    /* Of each buffer it lends. */
+    size_t lent_bytes_max;       /* Of all of them. */
 } weir_backend_options;
 
 struct weir_backend_ops {
@@ -67,7 +72,8 @@ struct weir_backend_ops {
     void (*detach)(weir_backend *backend, weir_handle *handle);
 
     /* Multishot: a descriptor each time. Ends with an error, when cancelled, or with any descriptor.
-     * Always answers WEIR_IN_FLIGHT. */
+     * A descriptor may be the backend's own, for its sockets table alone. Answers WEIR_IN_FLIGHT; or
+     * -ENFILE: it has no place for a connection, and takes none that it would have to drop. */
     int (*accept)(weir_backend *backend, weir_operation *operation, weir_handle *handle);
     /* The message holds the address; the object's, and the backend's until completion. */
     int (*connect)(weir_backend *backend, weir_operation *operation, weir_handle *handle,
@@ -76,6 +82,14 @@ struct weir_backend_ops {
                    weir_buffer buffer);
     int (*send)(weir_backend *backend, weir_operation *operation, weir_handle *handle,
                 weir_const_buffer buffer);
+    /* Multishot: what has come, in buffers that the backend lends; an idle one holds none. Each
+     * completion with bytes has WEIR_OPERATION_LENT, and its buffer is its holder's until it is given
+     * back. Ends at the end of the stream (0), with an error, when cancelled, or with any buffer.
+     * Answers WEIR_IN_FLIGHT, or -ENOMEM. */
+    int (*receive_lent)(weir_backend *backend, weir_operation *operation, weir_handle *handle);
+    /* The buffer that a completion's flags name: as such a completion's first use of it. */
+    weir_lent *(*lent)(weir_backend *backend, unsigned flags);
+    void (*give_back)(weir_backend *backend, weir_lent *lent);
     /* Vectored; the message is the object's, and the backend's until completion. */
     int (*receive_v)(weir_backend *backend, weir_operation *operation, weir_handle *handle,
                      weir_message *message, const weir_buffer *buffers, size_t count);

@@ -127,30 +127,50 @@ static void poll_backend(weir_loop *loop)
     loop->backend->ops->wait(loop->backend, WEIR_WAIT_POLL);
 }
 
-/* Look for completions until the budget or the deadline has passed. Returns whether to stop looking
- * because there is something to do. */
-static bool spin(weir_loop *loop, int64_t now_ns, int64_t deadline_ns)
+/* Look a few times whether there is something to do. */
+static bool look(weir_loop *loop)
 {
-    int64_t end_ns = now_ns + weir_spin_budget_ns(&loop->spin);
     int i;
+
+    for (i = 0; i < 8; i++) {
+        if (loop->backend->ops->peek(loop->backend) || !weir_inbox_is_empty(&loop->inbox))
+            return true;
+        weir_sys_relax();
+    }
+    return false;
+}
+
+/* Offer the processor to other threads. Returns whether one took it. */
+static bool is_processor_taken(int64_t now_ns)
+{
+    weir_sys_yield();
+    return weir_sys_now_ns() - now_ns >= WEIR_SPIN_TAKEN_NS;
+}
+
+/* Look for completions until the budget or the deadline has passed, or somebody else is better off
+ * with the processor. */
+static enum weir_spin_end spin(weir_loop *loop, int64_t deadline_ns)
+{
+    int64_t now_ns = weir_sys_now_ns();
+    int64_t alone_ns = now_ns + WEIR_SPIN_ALONE_NS;
+    int64_t end_ns = now_ns + weir_spin_budget_ns(&loop->spin);
 
     if (deadline_ns < end_ns)
         end_ns = deadline_ns;
     while (now_ns < end_ns) {
-        for (i = 0; i < 8; i++) {
-            if (loop->backend->ops->peek(loop->backend) || !weir_inbox_is_empty(&loop->inbox))
-                return true;
-            weir_sys_relax();
-        }
+        if (look(loop))
+            return WEIR_SPIN_FOUND;
         now_ns = weir_sys_now_ns();
+        if (now_ns >= alone_ns && is_processor_taken(now_ns))
+            return WEIR_SPIN_TAKEN;
     }
-    return false;
+    return WEIR_SPIN_EMPTY;
 }
 
 /* Spin if that pays. Returns true when there is something to do. */
 static bool spun(weir_loop *loop, int64_t deadline_ns)
 {
-    bool found;
+    enum weir_spin_end end;
 
     if (weir_spin_budget_ns(&loop->spin) == 0)
         return false;
@@ -158,23 +178,21 @@ static bool spun(weir_loop *loop, int64_t deadline_ns)
     if (loop->ready.first)
         return true;
 
-    found = spin(loop, weir_sys_now_ns(), deadline_ns);
-    weir_spin_learn(&loop->spin, found);
-    if (found) {
-        loop->statistics.spin_hits++;
-        poll_backend(loop);
-    } else {
+    end = spin(loop, deadline_ns);
+    weir_spin_learn(&loop->spin, end);
+    if (end != WEIR_SPIN_FOUND) {
         loop->statistics.spin_misses++;
+        return false;
     }
-    return found;
+    loop->statistics.spin_hits++;
+    if (!loop->ready.first) /* The backend looked, but has not reaped. */
+        poll_backend(loop);
+    return true;
 }
 
-/* Sleep until something completes, somebody wakes the loop, or the deadline. */
-static void sleep_until(weir_loop *loop, int64_t deadline_ns)
+/* Wait until something completes, somebody wakes the loop, or the deadline. */
+static void block_until(weir_loop *loop, int64_t deadline_ns)
 {
-    bool learning = loop->spin.max_ns > 0;
-    int64_t start_ns = learning ? weir_sys_now_ns() : 0;
-
     __atomic_store_n(&loop->sleeping, 1, __ATOMIC_SEQ_CST);
     weir_interleave();
     if (weir_inbox_is_empty(&loop->inbox)) {
@@ -184,8 +202,17 @@ static void sleep_until(weir_loop *loop, int64_t deadline_ns)
         poll_backend(loop);
     }
     __atomic_store_n(&loop->sleeping, 0, __ATOMIC_RELAXED);
-    if (learning && (loop->ready.first || !weir_inbox_is_empty(&loop->inbox)))
-        weir_spin_slept(&loop->spin, weir_sys_now_ns() - start_ns);
+}
+
+/* The same, and learn from it, if something else than the deadline ended it. */
+static void sleep_until(weir_loop *loop, int64_t deadline_ns)
+{
+    bool is_timed = weir_spin_times(&loop->spin);
+    int64_t start_ns = is_timed ? weir_sys_now_ns() : 0;
+
+    block_until(loop, deadline_ns);
+    if (loop->ready.first || !weir_inbox_is_empty(&loop->inbox))
+        weir_spin_slept(&loop->spin, is_timed ? weir_sys_now_ns() - start_ns : 0);
 }
 
 static void wait_for_more(weir_loop *loop)
@@ -375,6 +402,9 @@ int weir_loop_new(const weir_loop_options *options, weir_loop **ret_loop)
     backend_options.queue_depth =
         round_up_to_power(options->queue_depth ? options->queue_depth : 1024);
     backend_options.statistics = &loop->statistics;
+    backend_options.direct_descriptors = options->direct_descriptors;
+    backend_options.lent_buffer_bytes = options->lent_buffer_bytes;
+    backend_options.lent_bytes_max = options->lent_bytes_max;
     error = open_backend(name, &backend_options, &loop->backend);
     if (error) {
         weir_context_fini(&loop->context);

@@ -15,26 +15,33 @@ void weir_spin_init(weir_spin *spin, int64_t max_ns)
     spin->short_sleeps = 0;
 }
 
-void weir_spin_learn(weir_spin *spin, bool found)
+static void stop_spinning(weir_spin *spin)
 {
-    if (found) {
+    spin->budget_ns = 0;
+    spin->short_sleeps = 0;
+    if (spin->probe_after < WEIR_SPIN_PROBE_AFTER_MAX)
+        spin->probe_after *= 2;
+}
+
+void weir_spin_learn(weir_spin *spin, enum weir_spin_end end)
+{
+    if (end == WEIR_SPIN_FOUND) {
         spin->budget_ns = at_most(spin->budget_ns + spin->budget_ns / 4, spin->max_ns);
         spin->probe_after = 1;
         return;
     }
     spin->budget_ns -= spin->budget_ns / 8;
     /* A probe gets one chance, a spin that used to pay about eighteen. */
-    if (spin->probe_after > 1 || spin->budget_ns < WEIR_SPIN_FLOOR_NS) {
-        spin->budget_ns = 0;
-        spin->short_sleeps = 0;
-        if (spin->probe_after < WEIR_SPIN_PROBE_AFTER_MAX)
-            spin->probe_after *= 2;
-    }
+    if (end == WEIR_SPIN_TAKEN || spin->probe_after > 1 || spin->budget_ns < WEIR_SPIN_FLOOR_NS)
+        stop_spinning(spin);
 }
 
 void weir_spin_slept(weir_spin *spin, int64_t slept_ns)
 {
-    if (spin->budget_ns > 0 || spin->max_ns == 0 || slept_ns > WEIR_SPIN_SHORT_SLEEP_NS)
+    if (spin->budget_ns > 0 || spin->max_ns == 0)
+        return;
+    if (weir_spin_times(spin) &&
+        (slept_ns < WEIR_SPIN_FLOOR_NS || slept_ns > WEIR_SPIN_SHORT_SLEEP_NS))
         return;
     spin->short_sleeps++;
     if (spin->short_sleeps >= spin->probe_after)

@@ -2,55 +2,61 @@
 /* What streams are given: the defaults of their tables, and whole transfers made of parts. */
 #include "record.h"
 
-/* Whole buffers: child tasks in the records. */
+/* Whole buffers: child tasks. */
 
 static weir_task *read_resume(weir_task *task)
 {
-    weir_transfer *self = WEIR_CONTAINER_OF(task, weir_transfer, task);
+    weir_transfer *self = WEIR_TASK_SELF(task, weir_transfer);
     weir_result r;
 
     WEIR_BEGIN(task);
     while (self->rest.in.size > 0) {
-        WEIR_AWAIT(task, r, weir_read_some(task, weir_transfer_in(self), self->rest.in));
+        WEIR_AWAIT(task, r, weir_read_some(task, self->half.in, self->rest.in));
         self->total += r.count;
         self->rest.in = weir_buffer_after(self->rest.in, r.count);
         if (r.error && self->rest.in.size > 0)
-            WEIR_RETURN(task, weir_result_of(r.error, self->total));
+            WEIR_RETURN(task, weir_transfer_ended(self, r.error));
     }
-    WEIR_RETURN(task, weir_result_of(0, self->total));
+    WEIR_RETURN(task, weir_transfer_ended(self, 0));
     WEIR_END(task);
 }
 
 static weir_task *write_resume(weir_task *task)
 {
-    weir_transfer *self = WEIR_CONTAINER_OF(task, weir_transfer, task);
+    weir_transfer *self = WEIR_TASK_SELF(task, weir_transfer);
     weir_result r;
 
     WEIR_BEGIN(task);
     while (self->rest.out.size > 0) {
-        WEIR_AWAIT(task, r, weir_write_some(task, weir_transfer_out(self), self->rest.out));
+        WEIR_AWAIT(task, r, weir_write_some(task, self->half.out, self->rest.out));
         self->total += r.count;
         self->rest.out = weir_const_buffer_after(self->rest.out, r.count);
         if (r.error && self->rest.out.size > 0)
-            WEIR_RETURN(task, weir_result_of(r.error, self->total));
+            WEIR_RETURN(task, weir_transfer_ended(self, r.error));
     }
-    WEIR_RETURN(task, weir_result_of(0, self->total));
+    WEIR_RETURN(task, weir_transfer_ended(self, 0));
     WEIR_END(task);
 }
 
 weir_task *weir_stream_read_composed(weir_task *task, weir_read_stream *in, weir_buffer buffer)
 {
-    weir_transfer_claim(&in->transfer, read_resume);
-    in->transfer.rest.in = buffer;
-    return weir_call(task, &in->transfer.task);
+    weir_transfer *transfer = weir_transfer_read(task, in, read_resume);
+
+    if (!transfer)
+        return weir_task_complete(task, -ENOMEM, 0);
+    transfer->rest.in = buffer;
+    return weir_call(task, &transfer->task);
 }
 
 weir_task *weir_stream_write_composed(weir_task *task, weir_write_stream *out,
                                       weir_const_buffer buffer)
 {
-    weir_transfer_claim(&out->transfer, write_resume);
-    out->transfer.rest.out = buffer;
-    return weir_call(task, &out->transfer.task);
+    weir_transfer *transfer = weir_transfer_write(task, out, write_resume);
+
+    if (!transfer)
+        return weir_task_complete(task, -ENOMEM, 0);
+    transfer->rest.out = buffer;
+    return weir_call(task, &transfer->task);
 }
 
 /* The other defaults. */

@@ -28,7 +28,7 @@ static weir_result prepare_part(weir_transfer *self)
 
 static weir_task *read_part(weir_task *task, weir_transfer *self, size_t count)
 {
-    return weir_read_some_v(task, weir_transfer_in(self), self->window.in, count);
+    return weir_read_some_v(task, self->half.in, self->window.in, count);
 }
 
 /* Look at what a part brought. Result: bytes of the message, 0: go on. A message that is complete is
@@ -54,9 +54,23 @@ static weir_result until_result(const weir_dynamic_buffer *buffer, weir_result f
     return found;
 }
 
+static weir_task *until_complete(weir_task *task, const weir_dynamic_buffer *buffer,
+                                 weir_result found)
+{
+    weir_result r = until_result(buffer, found);
+
+    return weir_task_complete(task, r.error, r.count);
+}
+
+static weir_result until_ended(weir_transfer *self, weir_result found)
+{
+    (void)weir_transfer_ended(self, 0);
+    return until_result(self->rest.until.buffer, found);
+}
+
 static weir_task *until_resume(weir_task *task)
 {
-    weir_transfer *self = WEIR_CONTAINER_OF(task, weir_transfer, task);
+    weir_transfer *self = WEIR_TASK_SELF(task, weir_transfer);
     weir_result r;
 
     WEIR_BEGIN(task);
@@ -67,7 +81,7 @@ static weir_task *until_resume(weir_task *task)
         WEIR_AWAIT(task, r, read_part(task, self, r.count));
         r = match_part(self, r);
     } while (!r.error && r.count == 0);
-    WEIR_RETURN(task, until_result(self->rest.until.buffer, r));
+    WEIR_RETURN(task, until_ended(self, r));
     WEIR_END(task);
 }
 
@@ -75,25 +89,26 @@ weir_task *weir_read_until(weir_task *task, weir_read_stream *in, weir_dynamic_b
                            weir_matcher *matcher)
 {
     weir_result r = weir_result_of(weir_task_stop_error(task), 0);
+    weir_transfer *transfer;
 
     if (!r.error) {
         weir_matcher_reset(matcher);
         r = weir_dynamic_buffer_match(buffer, 0, matcher);
     }
-    if (r.error || r.count > 0) {
-        r = until_result(buffer, r);
-        return weir_task_complete(task, r.error, r.count);
-    }
-    weir_transfer_claim(&in->transfer, until_resume);
-    in->transfer.rest.until.buffer = buffer;
-    in->transfer.rest.until.matcher = matcher;
-    in->transfer.rest.until.matched = weir_dynamic_buffer_size(buffer);
-    return weir_call(task, &in->transfer.task);
+    if (r.error || r.count > 0)
+        return until_complete(task, buffer, r);
+    transfer = weir_transfer_read(task, in, until_resume);
+    if (!transfer)
+        return until_complete(task, buffer, weir_result_of(-ENOMEM, 0));
+    transfer->rest.until.buffer = buffer;
+    transfer->rest.until.matcher = matcher;
+    transfer->rest.until.matched = weir_dynamic_buffer_size(buffer);
+    return weir_call(task, &transfer->task);
 }
 
 static weir_task *to_end_resume(weir_task *task)
 {
-    weir_transfer *self = WEIR_CONTAINER_OF(task, weir_transfer, task);
+    weir_transfer *self = WEIR_TASK_SELF(task, weir_transfer);
     weir_result r;
 
     WEIR_BEGIN(task);
@@ -105,17 +120,20 @@ static weir_task *to_end_resume(weir_task *task)
         weir_dynamic_buffer_commit(self->rest.until.buffer, r.count);
         self->total += r.count;
     } while (!r.error);
-    WEIR_RETURN(task, weir_result_of(r.error == WEIR_EOF ? 0 : r.error, self->total));
+    WEIR_RETURN(task, weir_transfer_ended(self, r.error == WEIR_EOF ? 0 : r.error));
     WEIR_END(task);
 }
 
 weir_task *weir_read_to_end(weir_task *task, weir_read_stream *in, weir_dynamic_buffer *buffer)
 {
     int error = weir_task_stop_error(task);
+    weir_transfer *transfer;
 
     if (error)
         return weir_task_complete(task, error, 0);
-    weir_transfer_claim(&in->transfer, to_end_resume);
-    in->transfer.rest.until.buffer = buffer;
-    return weir_call(task, &in->transfer.task);
+    transfer = weir_transfer_read(task, in, to_end_resume);
+    if (!transfer)
+        return weir_task_complete(task, -ENOMEM, 0);
+    transfer->rest.until.buffer = buffer;
+    return weir_call(task, &transfer->task);
 }

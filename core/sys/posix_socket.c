@@ -42,6 +42,14 @@ void weir_sys_address_of(const weir_endpoint *endpoint, weir_sys_address *ret_ad
     }
 }
 
+/* What a backend knows by numbers of its own lies above those of the system. */
+static int number_of(intptr_t descriptor)
+{
+    WEIR_ASSERT(descriptor >= 0 && descriptor < WEIR_SYS_DESCRIPTOR_END,
+                "the system is asked about descriptors of its own");
+    return (int)descriptor;
+}
+
 static int address_to_endpoint(const weir_sys_address *address, weir_endpoint *ret_endpoint)
 {
     struct sockaddr_in6 v6;
@@ -86,14 +94,14 @@ static int open_socket(const weir_endpoint *endpoint, intptr_t *ret_descriptor)
 
 static int set_int(intptr_t descriptor, int level, int name, int value)
 {
-    return setsockopt((int)descriptor, level, name, &value, sizeof value) < 0 ? -errno : 0;
+    return setsockopt(number_of(descriptor), level, name, &value, sizeof value) < 0 ? -errno : 0;
 }
 
 static int get_int(intptr_t descriptor, int level, int name, int *ret_value)
 {
     socklen_t length = sizeof *ret_value;
 
-    return getsockopt((int)descriptor, level, name, ret_value, &length) < 0 ? -errno : 0;
+    return getsockopt(number_of(descriptor), level, name, ret_value, &length) < 0 ? -errno : 0;
 }
 
 static int listen_set_up(intptr_t descriptor, const weir_endpoint *local,
@@ -139,38 +147,42 @@ static int listen_on(const weir_endpoint *local, const weir_tcp_listen_options *
     return 0;
 }
 
-static int shut_down(intptr_t descriptor, int direction)
+static int shut_down(struct weir_backend *backend, intptr_t descriptor, int direction)
 {
     static const int how[] = {
         [WEIR_TCP_READS] = SHUT_RD, [WEIR_TCP_WRITES] = SHUT_WR, [WEIR_TCP_BOTH] = SHUT_RDWR};
 
-    return shutdown((int)descriptor, how[direction]) < 0 ? -errno : 0;
+    (void)backend;
+    return shutdown(number_of(descriptor), how[direction]) < 0 ? -errno : 0;
 }
 
-static void reset(intptr_t descriptor)
+static void reset(struct weir_backend *backend, intptr_t descriptor)
 {
     const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 
+    (void)backend;
     /* Fails on what is not connected any more, and then there is nothing to break off. */
-    (void)connect((int)descriptor, &nobody, sizeof nobody);
+    (void)connect(number_of(descriptor), &nobody, sizeof nobody);
 }
 
-static int local_of(intptr_t descriptor, weir_endpoint *ret_endpoint)
+static int local_of(struct weir_backend *backend, intptr_t descriptor, weir_endpoint *ret_endpoint)
 {
     weir_sys_address address;
     socklen_t length = sizeof address.words;
 
-    if (getsockname((int)descriptor, (struct sockaddr *)address.words, &length) < 0)
+    (void)backend;
+    if (getsockname(number_of(descriptor), (struct sockaddr *)address.words, &length) < 0)
         return -errno;
     return address_to_endpoint(&address, ret_endpoint);
 }
 
-static int peer_of(intptr_t descriptor, weir_endpoint *ret_endpoint)
+static int peer_of(struct weir_backend *backend, intptr_t descriptor, weir_endpoint *ret_endpoint)
 {
     weir_sys_address address;
     socklen_t length = sizeof address.words;
 
-    if (getpeername((int)descriptor, (struct sockaddr *)address.words, &length) < 0)
+    (void)backend;
+    if (getpeername(number_of(descriptor), (struct sockaddr *)address.words, &length) < 0)
         return -errno;
     return address_to_endpoint(&address, ret_endpoint);
 }
@@ -179,7 +191,7 @@ static int set_linger(intptr_t descriptor, int seconds)
 {
     struct linger linger = {.l_onoff = seconds >= 0, .l_linger = seconds >= 0 ? seconds : 0};
 
-    if (setsockopt((int)descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) < 0)
+    if (setsockopt(number_of(descriptor), SOL_SOCKET, SO_LINGER, &linger, sizeof linger) < 0)
         return -errno;
     return 0;
 }
@@ -189,7 +201,7 @@ static int get_linger(intptr_t descriptor, int *ret_value)
     struct linger linger;
     socklen_t length = sizeof linger;
 
-    if (getsockopt((int)descriptor, SOL_SOCKET, SO_LINGER, &linger, &length) < 0)
+    if (getsockopt(number_of(descriptor), SOL_SOCKET, SO_LINGER, &linger, &length) < 0)
         return -errno;
     *ret_value = linger.l_onoff ? linger.l_linger : -1;
     return 0;
@@ -206,8 +218,9 @@ static const struct {
     [WEIR_TCP_RECEIVE_BUFFER_BYTES] = {SOL_SOCKET, SO_RCVBUF},
 };
 
-static int option_set(intptr_t descriptor, int option, int value)
+static int option_set(struct weir_backend *backend, intptr_t descriptor, int option, int value)
 {
+    (void)backend;
     if (option == WEIR_TCP_LINGER_SECONDS)
         return set_linger(descriptor, value);
     if (value < 0)
@@ -215,8 +228,9 @@ static int option_set(intptr_t descriptor, int option, int value)
     return set_int(descriptor, int_options[option].level, int_options[option].name, value);
 }
 
-static int option_get(intptr_t descriptor, int option, int *ret_value)
+static int option_get(struct weir_backend *backend, intptr_t descriptor, int option, int *ret_value)
 {
+    (void)backend;
     if (option == WEIR_TCP_LINGER_SECONDS)
         return get_linger(descriptor, ret_value);
     return get_int(descriptor, int_options[option].level, int_options[option].name, ret_value);
@@ -225,7 +239,13 @@ static int option_get(intptr_t descriptor, int option, int *ret_value)
 void weir_sys_close(intptr_t descriptor)
 {
     /* Linux releases the descriptor whatever close reports, so there is nothing to retry. */
-    (void)close((int)descriptor);
+    (void)close(number_of(descriptor));
+}
+
+static void close_one(struct weir_backend *backend, intptr_t descriptor)
+{
+    (void)backend;
+    weir_sys_close(descriptor);
 }
 
 const struct weir_sys_sockets weir_sys_sockets = {
@@ -237,7 +257,7 @@ const struct weir_sys_sockets weir_sys_sockets = {
     .peer = peer_of,
     .option_set = option_set,
     .option_get = option_get,
-    .close = weir_sys_close,
+    .close = close_one,
 };
 
 /* What accept(2) hands on of a connection that is gone with its error; and interruptions. */

@@ -135,9 +135,11 @@ WEIR_NORETURN void weir_sys_fiber_leave(weir_sys_fiber *from, weir_sys_fiber *to
 
 /* Sockets. */
 
+struct weir_backend;
 struct weir_tcp_listen_options;
 
-/** What is done with sockets at once: nothing of it waits. A backend names the table it goes with. */
+/** What is done with sockets at once: nothing of it waits. A backend names the table it goes with, and
+ * is told to it: a descriptor may be one of its own. The system's table takes no backend (NULL). */
 struct weir_sys_sockets {
     /* A non-blocking, non-inheritable TCP socket for endpoints of this family. -EAFNOSUPPORT: none. */
     int (*open)(const weir_endpoint *endpoint, intptr_t *ret_descriptor);
@@ -145,15 +147,16 @@ struct weir_sys_sockets {
     int (*listen)(const weir_endpoint *local, const struct weir_tcp_listen_options *options,
                   intptr_t *ret_descriptor);
     /* End one direction (0: reads, 1: writes, 2: both), as enum weir_tcp_direction. */
-    int (*shutdown)(intptr_t descriptor, int direction);
+    int (*shutdown)(struct weir_backend *backend, intptr_t descriptor, int direction);
     /* Break a connection off: the peer sees a reset. */
-    void (*reset)(intptr_t descriptor);
-    int (*local)(intptr_t descriptor, weir_endpoint *ret_endpoint);
-    int (*peer)(intptr_t descriptor, weir_endpoint *ret_endpoint);
+    void (*reset)(struct weir_backend *backend, intptr_t descriptor);
+    int (*local)(struct weir_backend *backend, intptr_t descriptor, weir_endpoint *ret_endpoint);
+    int (*peer)(struct weir_backend *backend, intptr_t descriptor, weir_endpoint *ret_endpoint);
     /* option is an enum weir_tcp_option. */
-    int (*option_set)(intptr_t descriptor, int option, int value);
-    int (*option_get)(intptr_t descriptor, int option, int *ret_value);
-    void (*close)(intptr_t descriptor);
+    int (*option_set)(struct weir_backend *backend, intptr_t descriptor, int option, int value);
+    int (*option_get)(struct weir_backend *backend, intptr_t descriptor, int option,
+                      int *ret_value);
+    void (*close)(struct weir_backend *backend, intptr_t descriptor);
 };
 
 /** Those of the system. */
@@ -166,6 +169,10 @@ typedef struct weir_sys_address {
 } weir_sys_address;
 
 void weir_sys_address_of(const weir_endpoint *endpoint, weir_sys_address *ret_address);
+
+/** Above every descriptor of the system, so that a backend's own are never taken for one: Linux keeps
+ * no table that large, and knows the number as bad. */
+#define WEIR_SYS_DESCRIPTOR_END (1 << 30)
 
 void weir_sys_close(intptr_t descriptor);
 

@@ -147,6 +147,16 @@ static bool read_backend(const char *value, weir_lat_options *options)
     return strcmp(value, "uring") == 0 || strcmp(value, "epoll") == 0;
 }
 
+static bool read_spin(const char *value, weir_lat_options *options)
+{
+    uint64_t microseconds;
+
+    if (!read_integer(value, 0, 1000000, &microseconds))
+        return false;
+    options->spin_ns_max = microseconds > 0 ? (int64_t)microseconds * 1000 : -1;
+    return true;
+}
+
 static bool read_json_path(const char *value, weir_lat_options *options)
 {
     options->json_path = value;
@@ -174,6 +184,7 @@ static const struct option known_options[] = {
     {"--warmup", "expected seconds from 0 to 86400", read_warmup},
     {"--rate", "expected 0.001 to 1000000000 a second", read_rate},
     {"--backend", "expected uring or epoll", read_backend},
+    {"--spin", "expected 0 to 1000000 microseconds", read_spin},
     {"--json", "expected a file", read_json_path},
     {"--hgrm", "expected a file", read_hgrm_path},
     {"--svg", "expected a file", read_svg_path},
@@ -335,6 +346,8 @@ const char weir_lat_usage[] =
     "                        server is not hidden. Without it the next request leaves\n"
     "                        when the answer is there (closed loop)\n"
     "  --backend uring|epoll what weir-lat itself runs on (the first that works)\n"
+    "  --spin MICROSECONDS   how long weir-lat itself looks for answers before it sleeps, at\n"
+    "                        most; 0: it sleeps at once (the library's choice)\n"
     "  --json FILE           write the figures as JSON\n"
     "  --hgrm FILE           write the percentiles as HdrHistogram's tools read them,\n"
     "                        values in microseconds\n"

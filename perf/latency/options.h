@@ -34,6 +34,7 @@ typedef struct weir_lat_options {
     int64_t warmup_ns;      /* Not measured. */
     double rate_per_second; /* Of all connections; 0: a closed loop. */
     const char *backend;    /* "uring", "epoll"; NULL: the library's choice. */
+    int64_t spin_ns_max;    /* As in weir_loop_options: 0: the default; negative: never. */
     const char *json_path;  /* This and the next two: NULL: not asked for. */
     const char *hgrm_path;
     const char *svg_path;

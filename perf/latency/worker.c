@@ -150,7 +150,8 @@ static weir_task *worker_resume(weir_task *task)
 
 void weir_lat_worker_run(weir_lat_worker *worker)
 {
-    weir_loop_options options = {.backend = worker->lane.options->backend};
+    weir_loop_options options = {.backend = worker->lane.options->backend,
+                                 .spin_ns_max = worker->lane.options->spin_ns_max};
     int error = weir_loop_new(&options, &worker->loop);
 
     if (error) {

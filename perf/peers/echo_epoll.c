@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "peer.h"
+#include "connection.h"
 
 enum {
     EVENTS_MAX = 1024,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * An echo server written by hand on liburing: the floor for weir's io_uring backend.
+ * An echo server written by hand on liburing, one-shot: a floor for weir's io_uring backend.
  *
  * One ring, one thread, one io_uring_enter an iteration: it submits what the last batch of
  * completions asked for and waits for the next. A multishot accept is armed all the time; each
@@ -17,14 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <liburing.h>
-
-#include "peer.h"
-
-enum {
-    SQ_ENTRIES = 1024,
-    CQ_ENTRIES = 4096, /* more than one enter can produce, so the ring never overflows */
-};
+#include "connection.h"
+#include "ring.h"
 
 /* What a completion is about: the low two bits of its user data, below the descriptor. */
 typedef enum operation {
@@ -39,37 +33,9 @@ typedef struct server {
     peer_connection *connections; /* by descriptor */
     int listener;
     bool accepting; /* false after running out of descriptors, until one is closed */
+    bool has_room;  /* one was closed since accepting started */
     bool running;
 } server;
-
-static void ring_open(struct io_uring *ring)
-{
-    struct io_uring_params params = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP |
-                 IORING_SETUP_CQSIZE,
-        .cq_entries = CQ_ENTRIES,
-    };
-    int failure = io_uring_queue_init_params(SQ_ENTRIES, ring, &params);
-    if (failure < 0)
-        weir_peer_die("io_uring_setup", -failure);
-    int registered = io_uring_register_ring_fd(ring);
-    if (registered < 0)
-        weir_peer_die("io_uring_register_ring_fd", -registered);
-}
-
-/* The next entry with its preparation left to the caller; a full queue is submitted first. */
-static inline struct io_uring_sqe *sqe_get(server *self)
-{
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
-    if (__builtin_expect(sqe == NULL, 0)) {
-        int submitted = io_uring_submit(&self->ring);
-        if (submitted < 0)
-            weir_peer_die("io_uring_submit", -submitted);
-        sqe = io_uring_get_sqe(&self->ring);
-    }
-    return sqe;
-}
 
 static void sqe_mark(struct io_uring_sqe *sqe, operation what, int fd)
 {
@@ -78,29 +44,30 @@ static void sqe_mark(struct io_uring_sqe *sqe, operation what, int fd)
 
 static void accept_start(server *self)
 {
-    struct io_uring_sqe *sqe = sqe_get(self);
+    struct io_uring_sqe *sqe = ring_sqe(&self->ring);
     io_uring_prep_multishot_accept(sqe, self->listener, NULL, NULL, SOCK_CLOEXEC);
     sqe_mark(sqe, OPERATION_ACCEPT, self->listener);
     self->accepting = true;
+    self->has_room = false;
 }
 
 static void signal_wait(server *self, int signals)
 {
-    struct io_uring_sqe *sqe = sqe_get(self);
+    struct io_uring_sqe *sqe = ring_sqe(&self->ring);
     io_uring_prep_poll_add(sqe, signals, POLLIN);
     sqe_mark(sqe, OPERATION_SIGNAL, signals);
 }
 
 static void recv_start(server *self, peer_connection *connection)
 {
-    struct io_uring_sqe *sqe = sqe_get(self);
+    struct io_uring_sqe *sqe = ring_sqe(&self->ring);
     io_uring_prep_recv(sqe, connection->fd, connection->buffer, PEER_BUFFER_SIZE, 0);
     sqe_mark(sqe, OPERATION_RECV, connection->fd);
 }
 
 static void send_start(server *self, peer_connection *connection)
 {
-    struct io_uring_sqe *sqe = sqe_get(self);
+    struct io_uring_sqe *sqe = ring_sqe(&self->ring);
     io_uring_prep_send(sqe, connection->fd, connection->buffer + connection->sent,
                        connection->received - connection->sent, MSG_NOSIGNAL);
     sqe_mark(sqe, OPERATION_SEND, connection->fd);
@@ -109,6 +76,7 @@ static void send_start(server *self, peer_connection *connection)
 static void connection_close(server *self, peer_connection *connection)
 {
     close(connection->fd);
+    self->has_room = true;
     if (!self->accepting)
         accept_start(self);
 }
@@ -124,7 +92,7 @@ static void accept_done(server *self, int result, bool more)
     }
     bool exhausted =
         result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM;
-    if (!more && !exhausted)
+    if (!more && (!exhausted || self->has_room))
         accept_start(self);
 }
 
@@ -187,9 +155,7 @@ static void completions_dispatch(server *self)
 static void serve(server *self)
 {
     while (self->running) {
-        int ret = io_uring_submit_and_wait(&self->ring, 1);
-        if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
-            weir_peer_die("io_uring_enter", -ret);
+        ring_enter(&self->ring);
         completions_dispatch(self);
     }
 }

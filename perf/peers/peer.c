@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The part of the hand-written echo servers that runs once: see peer.h.
+ * The part of the echo servers that runs once: see peer.h.
  */
 
 #include "peer.h"
@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -118,7 +117,7 @@ int weir_peer_signals_open(void)
     return fd;
 }
 
-peer_connection *weir_peer_connections_map(void)
+unsigned weir_peer_connections_limit(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -128,11 +127,5 @@ peer_connection *weir_peer_connections_map(void)
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
             weir_peer_die("setrlimit", errno);
     }
-    void *table = mmap(NULL, limit.rlim_cur * sizeof(peer_connection), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (table == MAP_FAILED)
-        weir_peer_die("mmap", errno);
-    /* Where huge pages are always on, a connection would cost 2 MiB for its first byte. */
-    (void)madvise(table, limit.rlim_cur * sizeof(peer_connection), MADV_NOHUGEPAGE);
-    return table;
+    return (unsigned)limit.rlim_cur;
 }

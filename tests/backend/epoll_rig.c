@@ -53,7 +53,17 @@ void probe_init(struct probe *probe, weir_backend *backend)
 
 weir_backend *open_backend(void)
 {
-    weir_backend_options options = {.queue_depth = 64, .statistics = &rig_statistics};
+    return open_lending_backend(0, 0);
+}
+
+weir_backend *open_lending_backend(size_t buffer_bytes, size_t bytes_max)
+{
+    weir_backend_options options = {
+        .queue_depth = 64,
+        .statistics = &rig_statistics,
+        .lent_buffer_bytes = buffer_bytes,
+        .lent_bytes_max = bytes_max,
+    };
     weir_backend *backend;
 
     CHECK_EQ(OPS->open(&options, &backend), 0);
@@ -105,7 +115,7 @@ intptr_t open_listener(int backlog, weir_endpoint *ret_endpoint)
     intptr_t listener;
 
     CHECK_EQ(weir_sys_sockets.listen(&any, &options, &listener), 0);
-    CHECK_EQ(weir_sys_sockets.local(listener, ret_endpoint), 0);
+    CHECK_EQ(weir_sys_sockets.local(NULL, listener, ret_endpoint), 0);
     return listener;
 }
 

@@ -39,6 +39,9 @@ void probe_init(struct probe *probe, weir_backend *backend);
 
 weir_backend *open_backend(void);
 
+/* One whose lent buffers have this size and sum. */
+weir_backend *open_lending_backend(size_t buffer_bytes, size_t bytes_max);
+
 void poll_now(weir_backend *backend);
 
 /* Wait as a loop does, until the operation has had its last completion. */

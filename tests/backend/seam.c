@@ -28,16 +28,34 @@ void seam_require(void)
     has_asked = true;
 }
 
-struct uring *seam_open(unsigned queue_depth)
+static struct uring *open_with(const weir_backend_options *options)
 {
-    weir_backend_options options = {.queue_depth = queue_depth, .statistics = &seam_statistics};
     weir_backend *backend;
     int error;
 
     seam_require();
-    error = SEAM_OPS->open(&options, &backend);
+    error = SEAM_OPS->open(options, &backend);
     CHECK_EQ(error, 0);
     return uring_of(backend);
+}
+
+struct uring *seam_open(unsigned queue_depth)
+{
+    weir_backend_options options = {.queue_depth = queue_depth, .statistics = &seam_statistics};
+
+    return open_with(&options);
+}
+
+struct uring *seam_start_lending(unsigned queue_depth, size_t buffer_bytes, size_t bytes_max)
+{
+    weir_backend_options options = {.queue_depth = queue_depth,
+                                    .statistics = &seam_statistics,
+                                    .lent_buffer_bytes = buffer_bytes,
+                                    .lent_bytes_max = bytes_max};
+    struct uring *uring = open_with(&options);
+
+    CHECK_EQ(SEAM_OPS->start(&uring->base), 0);
+    return uring;
 }
 
 struct uring *seam_start(unsigned queue_depth)
@@ -183,7 +201,7 @@ int seam_listen(int backlog, weir_endpoint *ret_endpoint)
     intptr_t listener;
 
     CHECK_EQ(weir_sys_sockets.listen(&any, &options, &listener), 0);
-    CHECK_EQ(weir_sys_sockets.local(listener, ret_endpoint), 0);
+    CHECK_EQ(weir_sys_sockets.local(NULL, listener, ret_endpoint), 0);
     return (int)listener;
 }
 

@@ -39,6 +39,9 @@ void seam_require(void);
 struct uring *seam_open(unsigned queue_depth);
 struct uring *seam_start(unsigned queue_depth);
 
+/** One that this thread has started, that lends so many bytes in buffers of so many. */
+struct uring *seam_start_lending(unsigned queue_depth, size_t buffer_bytes, size_t bytes_max);
+
 void seam_close(struct uring *uring);
 
 /** Prepare an operation without a handle, and one on this descriptor. */

@@ -435,7 +435,9 @@ WEIR_CONTRACT_TEST(acceptor, accepted_sockets_delay_if_the_listener_says_so)
     fixture_fini(&f);
 }
 
-/* Out of descriptors. */
+/* Out of descriptors. Of places in the loop's own table: tests/backend/test_uring_direct.c. */
+
+#define NOT_OF_THE_PROCESS "its connections stand in a table of the loop's own"
 
 struct session {
     weir_task task;
@@ -491,7 +493,8 @@ static weir_task *server_resume(weir_task *task)
     WEIR_END(task);
 }
 
-WEIR_CONTRACT_TEST(acceptor, everybody_is_served_in_the_end_by_a_full_table)
+WEIR_CONTRACT_TEST_BUT_DIRECT(acceptor, everybody_is_served_in_the_end_by_a_full_table,
+                              NOT_OF_THE_PROCESS)
 {
     enum { COUNT = 50 };
     struct server server = {.left = COUNT};
@@ -524,7 +527,8 @@ static int64_t processor_time_ns(void)
            (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * INT64_C(1000);
 }
 
-WEIR_CONTRACT_TEST(acceptor, a_starved_acceptor_waits_without_burning_the_processor)
+WEIR_CONTRACT_TEST_BUT_DIRECT(acceptor, a_starved_acceptor_waits_without_burning_the_processor,
+                              NOT_OF_THE_PROCESS)
 {
     weir_tcp_socket socket;
     struct op op, sleep_op;
@@ -568,7 +572,8 @@ static weir_task *helper_resume(weir_task *task)
     WEIR_END(task);
 }
 
-WEIR_CONTRACT_TEST(acceptor, a_starved_acceptor_tries_again_though_nothing_else_happens)
+WEIR_CONTRACT_TEST_BUT_DIRECT(acceptor, a_starved_acceptor_tries_again_though_nothing_else_happens,
+                              NOT_OF_THE_PROCESS)
 {
     weir_loop_options options = {.backend = backend};
     weir_tcp_socket socket;
@@ -593,7 +598,7 @@ WEIR_CONTRACT_TEST(acceptor, a_starved_acceptor_tries_again_though_nothing_else_
     fixture_fini(&f);
 }
 
-WEIR_CONTRACT_TEST(acceptor, close_while_starved)
+WEIR_CONTRACT_TEST_BUT_DIRECT(acceptor, close_while_starved, NOT_OF_THE_PROCESS)
 {
     weir_tcp_socket socket;
     struct op op, close_op;

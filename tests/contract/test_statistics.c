@@ -176,9 +176,12 @@ WEIR_TEST(statistics, every_counter_is_printed_on_a_line_of_its_own_in_order)
                                    "completions 9\n"
                                    "deferred 10\n"
                                    "overflows 11\n"
-                                   "frames_live 12\n"
-                                   "frames_recycled 13\n"
-                                   "frames_fresh 14\n";
+                                   "lent_starved 12\n"
+                                   "direct_descriptors 13\n"
+                                   "direct_taken 14\n"
+                                   "frames_live 15\n"
+                                   "frames_recycled 16\n"
+                                   "frames_fresh 17\n";
     uint64_t values[sizeof(weir_loop_statistics) / sizeof(uint64_t)];
     weir_loop_statistics statistics;
     char *text;

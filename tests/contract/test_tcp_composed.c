@@ -17,14 +17,19 @@ struct lines {
     weir_delimiter newline;
 };
 
-static void lines_init(struct lines *self, const char *backend)
+static void lines_init_on(struct lines *self)
 {
-    fixture_init(&self->f, backend);
     self->peer = fixture_connect_raw(&self->f, &self->socket);
     weir_flat_buffer_init_fixed(&self->line, self->memory, sizeof self->memory);
     weir_delimiter_init(&self->newline, "\n", 1);
     memset(&self->op, 0, sizeof self->op);
     self->op.object = self;
+}
+
+static void lines_init(struct lines *self, const char *backend)
+{
+    fixture_init(&self->f, backend);
+    lines_init_on(self);
 }
 
 static void lines_fini(struct lines *self)
@@ -204,7 +209,9 @@ struct meddler {
 
 static bool is_between_parts(const weir_tcp_socket *socket)
 {
-    return socket->stream.in.transfer.task.state == WEIR_TASK_READY;
+    const weir_task *composed = socket->stream.in.composed;
+
+    return composed && composed->state == WEIR_TASK_READY;
 }
 
 static weir_task *meddler_resume(weir_task *task)
@@ -255,5 +262,105 @@ WEIR_CONTRACT_TEST(tcp_composed, after_a_close_between_two_parts_nothing_uses_th
     lines_init(&t, backend);
     meddle_between_parts(&t, true);
     weir_tcp_socket_init(&t.socket);
+    lines_fini(&t);
+}
+
+/* Want of memory. */
+
+/* Memory of frames that can be refused. */
+struct larder {
+    weir_memory memory;
+    bool is_empty;
+};
+
+static void *larder_allocate(weir_memory *memory, size_t size)
+{
+    struct larder *self = WEIR_CONTAINER_OF(memory, struct larder, memory);
+
+    return self->is_empty ? NULL : weir_memory_heap.allocate(&weir_memory_heap, size);
+}
+
+static void larder_release(weir_memory *memory, void *block, size_t size)
+{
+    (void)memory;
+    weir_memory_heap.release(&weir_memory_heap, block, size);
+}
+
+/* Nothing is held back, so that each frame is asked for. */
+static void lines_init_with(struct lines *self, const char *backend, struct larder *larder)
+{
+    weir_loop_options options = {
+        .backend = backend, .frames = &larder->memory, .frames_retained_bytes_max = 1};
+
+    larder->memory.allocate = larder_allocate;
+    larder->memory.release = larder_release;
+    larder->is_empty = false;
+    fixture_init_with(&self->f, &options);
+    lines_init_on(self);
+}
+
+static weir_result line_of(struct lines *t)
+{
+    op_start(&t->f, &t->op, read_line);
+    return op_wait(&t->f, &t->op);
+}
+
+WEIR_CONTRACT_TEST(tcp_composed, without_memory_for_its_frame_it_has_not_begun_and_can_be_repeated)
+{
+    struct larder larder;
+    struct lines t;
+
+    lines_init_with(&t, backend, &larder);
+    raw_send(t.peer, "one\ntwo\n", 8);
+    larder.is_empty = true;
+    check_result(line_of(&t), -ENOMEM, 0);
+    larder.is_empty = false;
+    check_result(line_of(&t), 0, 4);
+    larder.is_empty = true;
+    check_result(line_of(&t), 0, 4); /* There already: nothing has to be begun. */
+    lines_fini(&t);
+}
+
+WEIR_CONTRACT_TEST(tcp_composed, without_memory_for_its_message_a_sequence_uses_its_first_buffer)
+{
+    struct larder larder;
+    struct lines t;
+    weir_buffer in[2];
+    weir_const_buffer out[2] = {weir_const_buffer_of("to", 2), weir_const_buffer_of("gether", 6)};
+    char data[8];
+
+    lines_init_with(&t, backend, &larder);
+    in[0] = weir_buffer_of(t.memory, 3);
+    in[1] = weir_buffer_of(t.memory + 3, 3);
+    raw_send(t.peer, "abcdef", 6);
+    larder.is_empty = true;
+    op_read_some_v(&t.f, &t.op, &t.socket, in, 2);
+    check_result(op_wait(&t.f, &t.op), 0, 3);
+    op_write_some_v(&t.f, &t.op, &t.socket, out, 2);
+    check_result(op_wait(&t.f, &t.op), 0, 2);
+    larder.is_empty = false;
+    op_read_some_v(&t.f, &t.op, &t.socket, in, 2);
+    check_result(op_wait(&t.f, &t.op), 0, 3);
+    CHECK_EQ(memcmp(t.memory, "def", 3), 0);
+    op_write_some_v(&t.f, &t.op, &t.socket, out, 2);
+    check_result(op_wait(&t.f, &t.op), 0, 8);
+    raw_receive(t.peer, data, 8);
+    CHECK_EQ(memcmp(data, "totogether", 8), 0);
+    raw_receive(t.peer, data, 2);
+    lines_fini(&t);
+}
+
+WEIR_CONTRACT_TEST(tcp_composed, a_connect_without_memory_leaves_the_socket_closed)
+{
+    struct larder larder;
+    struct lines t;
+    weir_tcp_socket socket;
+
+    lines_init_with(&t, backend, &larder);
+    weir_tcp_socket_init(&socket);
+    larder.is_empty = true;
+    op_connect(&t.f, &t.op, &socket, &t.f.endpoint);
+    check_result(op_wait(&t.f, &t.op), -ENOMEM, 0);
+    CHECK(!weir_tcp_is_open(&socket));
     lines_fini(&t);
 }

@@ -363,7 +363,10 @@ static weir_task *all_resume(weir_task *task)
 
 void exchange_run(struct exchange *ret_exchange, const char *backend)
 {
-    weir_loop_options options = {.backend = backend, .spin_ns_max = -1, .queue_depth = 8};
+    weir_loop_options options = {.backend = backend,
+                                 .spin_ns_max = -1,
+                                 .queue_depth = 8,
+                                 .direct_descriptors = test_direct_descriptors};
     static struct all all;
     weir_loop *loop;
     int before = test_descriptor_count();

@@ -142,7 +142,7 @@ static void go_round(struct fixture *f, weir_tcp_socket *near, weir_tcp_socket *
     weir_timer_fini(&client.timer);
 }
 
-WEIR_KERNEL_TEST(allocation, round_trips_that_stay_on_their_loop_allocate_nothing)
+WEIR_SOCKET_TEST(allocation, round_trips_that_stay_on_their_loop_allocate_nothing)
 {
     weir_loop_options options = {.backend = backend,
                                  .frames_retained_bytes_max = WEIR_FRAME_RETAINED_MAX};

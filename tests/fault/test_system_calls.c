@@ -119,7 +119,7 @@ static void all_fail(const char *backend, const struct fault *faults, size_t cou
 
 #define ALL_FAIL(backend, faults) all_fail(backend, faults, sizeof(faults) / sizeof(faults)[0])
 
-WEIR_KERNEL_TEST(fault, nothing_fails_when_nothing_does)
+WEIR_SOCKET_TEST(fault, nothing_fails_when_nothing_does)
 {
     struct exchange exchange;
 
@@ -133,7 +133,7 @@ WEIR_KERNEL_TEST(fault, nothing_fails_when_nothing_does)
 
 /* Of both backends, outside of operations. */
 
-WEIR_KERNEL_TEST(fault, sockets_that_cannot_be_set_up)
+WEIR_SOCKET_TEST(fault, sockets_that_cannot_be_set_up)
 {
     static const struct fault faults[] = {
         {FUSE_SOCKET, SET_UP, {EMFILE, ENFILE, ENOBUFS, ENOMEM, EACCES, EAFNOSUPPORT}},
@@ -147,14 +147,14 @@ WEIR_KERNEL_TEST(fault, sockets_that_cannot_be_set_up)
     ALL_FAIL(backend, faults);
 }
 
-WEIR_KERNEL_TEST(fault, memory_that_runs_out)
+WEIR_SOCKET_TEST(fault, memory_that_runs_out)
 {
     static const struct fault faults[] = {{FUSE_MEMORY, SET_UP, {ENOMEM}}};
 
     ALL_FAIL(backend, faults);
 }
 
-WEIR_KERNEL_TEST(fault, closing_and_shutting_down)
+WEIR_SOCKET_TEST(fault, closing_and_shutting_down)
 {
     static const struct fault faults[] = {
         {FUSE_CLOSE, NONE, {EINTR, EIO, EDQUOT}},

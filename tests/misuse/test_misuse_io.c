@@ -264,3 +264,183 @@ MISUSE_TEST(a_deadline_from_outside_a_shield_is_disarmed_inside)
     weir_task_init(&forgetful.task, tangled_resume);
     (void)fixture_run(&t.f, &forgetful.task);
 }
+
+/* Sources on sockets. */
+
+struct sourced {
+    struct fixture f;
+    weir_tcp_socket socket;
+    weir_tcp_source source;
+    int peer;
+    struct op ops[2];
+    weir_const_buffer shown[2];
+    uint8_t data[8];
+};
+
+static weir_task *start_pull(weir_task *task, struct op *op)
+{
+    struct sourced *t = op->object;
+
+    return weir_buffer_source_pull(task, &t->source.source, t->shown, op->size);
+}
+
+static void pull(struct fixture *f, struct sourced *t, int op, size_t max)
+{
+    t->ops[op].object = t;
+    t->ops[op].size = max;
+    op_start(f, &t->ops[op], start_pull);
+}
+
+/* Four bytes have come. */
+static void sourced_init(struct sourced *t, const char *backend)
+{
+    weir_loop_options options = {.backend = backend, .lent_buffer_bytes = 2};
+
+    fixture_init_with(&t->f, &options);
+    weir_tcp_socket_init(&t->socket);
+    weir_tcp_source_init(&t->source, &t->socket);
+    t->peer = raw_connect(&t->f.endpoint);
+    op_accept(&t->f, &t->ops[0], &t->f.acceptor, &t->socket);
+    (void)op_wait(&t->f, &t->ops[0]);
+    raw_send(t->peer, "four", 4);
+}
+
+/* The first two have been pulled, and all have been received. */
+static void sourced_init_pulled(struct sourced *t, const char *backend)
+{
+    sourced_init(t, backend);
+    do {
+        pull(&t->f, t, 0, 1);
+        (void)op_wait(&t->f, &t->ops[0]);
+        fixture_turn(&t->f);
+    } while (t->source.held_count < 2);
+}
+
+MISUSE_TEST(two_pulls_at_once)
+{
+    struct sourced t;
+
+    sourced_init_pulled(&t, backend);
+    weir_buffer_source_consume(&t.source.source, 2);
+    pull(&t.f, &t, 0, 1);
+    (void)op_wait(&t.f, &t.ops[0]);
+    weir_buffer_source_consume(&t.source.source, 2);
+    pull(&t.f, &t, 0, 1);
+    pull(&t.f, &t, 1, 1);
+    fixture_turn(&t.f);
+}
+
+MISUSE_TEST(consuming_before_a_pull)
+{
+    struct sourced t;
+
+    sourced_init(&t, backend);
+    weir_buffer_source_consume(&t.source.source, 1);
+}
+
+MISUSE_TEST(consuming_what_was_received_and_not_pulled)
+{
+    struct sourced t;
+
+    sourced_init_pulled(&t, backend);
+    weir_buffer_source_consume(&t.source.source, 3);
+}
+
+MISUSE_TEST(consuming_twice)
+{
+    struct sourced t;
+
+    sourced_init_pulled(&t, backend);
+    weir_buffer_source_consume(&t.source.source, 2);
+    weir_buffer_source_consume(&t.source.source, 1);
+}
+
+MISUSE_TEST(consuming_after_the_close)
+{
+    struct sourced t;
+
+    sourced_init_pulled(&t, backend);
+    fixture_close(&t.f, &t.socket);
+    weir_buffer_source_consume(&t.source.source, 1);
+}
+
+MISUSE_TEST(a_read_beside_a_source)
+{
+    struct sourced t;
+
+    sourced_init(&t, backend);
+    op_read_some(&t.f, &t.ops[0], &t.socket, t.data, 1);
+    fixture_turn(&t.f);
+}
+
+MISUSE_TEST(a_wait_for_readability_beside_a_source)
+{
+    struct sourced t;
+
+    sourced_init(&t, backend);
+    op_readable(&t.f, &t.ops[0], &t.socket);
+    fixture_turn(&t.f);
+}
+
+MISUSE_TEST(a_source_put_on_an_open_socket)
+{
+    struct misused t;
+    weir_tcp_source source;
+
+    misused_init(&t, backend);
+    weir_tcp_source_init(&source, &t.socket);
+}
+
+MISUSE_TEST(a_pull_through_a_source_that_was_replaced)
+{
+    weir_tcp_source other;
+    struct sourced t;
+
+    sourced_init(&t, backend);
+    fixture_close(&t.f, &t.socket);
+    weir_tcp_source_init(&other, &t.socket);
+    (void)raw_connect(&t.f.endpoint);
+    op_accept(&t.f, &t.ops[0], &t.f.acceptor, &t.socket);
+    (void)op_wait(&t.f, &t.ops[0]);
+    pull(&t.f, &t, 0, 1);
+    fixture_turn(&t.f);
+}
+
+MISUSE_TEST(a_pull_through_a_source_that_was_moved)
+{
+    struct sourced moved;
+    struct sourced t;
+
+    sourced_init(&t, backend);
+    memcpy(&moved.source, &t.source, sizeof moved.source);
+    pull(&t.f, &moved, 0, 1);
+    fixture_turn(&t.f);
+}
+
+MISUSE_TEST(a_pull_by_a_task_of_another_loop)
+{
+    struct fixture other;
+    struct sourced t;
+
+    sourced_init(&t, backend);
+    fixture_init(&other, backend);
+    pull(&other, &t, 0, 1);
+    fixture_turn(&other);
+}
+
+MISUSE_TEST(a_pull_into_no_buffers)
+{
+    struct sourced t;
+
+    sourced_init(&t, backend);
+    pull(&t.f, &t, 0, 0);
+    fixture_turn(&t.f);
+}
+
+MISUSE_TEST(a_loop_freed_while_a_source_holds_what_it_lent)
+{
+    struct sourced t;
+
+    sourced_init_pulled(&t, backend);
+    weir_loop_free(t.f.loop);
+}

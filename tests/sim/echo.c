@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* An echo service and its visitors. */
-#include "echo.h"
+#include "echo_session.h"
 
 #include <string.h>
 
 /* Worlds. */
 
-/* A connection goes whose number nobody has read: it may be any of those that have no session. */
-static void drop_unserved(struct echo_world *world)
+void echo_drop_unserved(struct echo_world *world)
 {
     uint32_t i;
 
@@ -26,7 +25,7 @@ static void stop_world(struct echo_world *world, unsigned bits)
     unsigned i;
 
     world->stopping = true;
-    drop_unserved(world);
+    echo_drop_unserved(world);
     for (i = 0; i < world->server_count; i++) {
         struct echo_server *server = &world->servers[i];
 
@@ -85,200 +84,14 @@ void echo_visitors_check(const struct echo_visitor *visitors, size_t count)
                   visitors[i].unserved);
 }
 
-/* Sessions. */
-
-/** The server's end of a wire. */
-struct echo_session {
-    struct echo_guest guest;
-    weir_task echo;
-    struct echo_wire *wire; /* NULL: its number has not come. */
-    size_t size;            /* Bytes of data that are to be sent back. */
-    int error;
-    weir_deadline silence;
-    unsigned char data[ECHO_SESSION_BYTES];
-};
-
-/* Who connected it is who is there. A listener of IPv6 shows IPv4 addresses as mapped ones. */
-static void check_peer(const struct echo_session *self)
-{
-    const weir_endpoint *client = &self->wire->client;
-    weir_endpoint peer;
-
-    if (weir_tcp_peer(&self->guest.socket, &peer) < 0)
-        return;
-    KIT_CHECK(peer.port == client->port, "the peer of wire %u is not who connected it",
-              self->wire->flows[KIT_THERE].connection);
-    if (peer.family == client->family)
-        KIT_CHECK(weir_endpoint_equals(&peer, client), "the peer of wire %u has another address",
-                  self->wire->flows[KIT_THERE].connection);
-}
-
-/* A connection does not wait for a descriptor when one is free: it is told of each. */
-static void check_prompt(const struct echo_session *self)
-{
-    const struct echo_guest *guest = &self->guest;
-    int64_t waited_ns = guest->accepted_ns - guest->possible_ns;
-
-    if (!guest->server->is_prompt || self->wire->connected_ns + KIT_MS > guest->possible_ns)
-        return;
-    KIT_CHECK(waited_ns < 4 * KIT_MS, "a connection waits %lld ns for a descriptor that is free",
-              (long long)waited_ns);
-}
-
-/* The number has come, if it has: the session knows its wire. */
-static void session_greet(struct echo_session *self, weir_result r)
-{
-    struct echo_world *world = self->guest.server->world;
-    uint32_t number;
-
-    self->error = r.error;
-    if (r.error) {
-        KIT_CHECK(r.count < KIT_NUMBER_BYTES, "a read of a number has failed with all of it");
-        return;
-    }
-    number = kit_number(self->data);
-    KIT_CHECK(number < world->wire_count, "a session is told the number %u, which nobody has",
-              number);
-    self->wire = &world->wires[number];
-    KIT_CHECK(!self->wire->served, "wire %u is served twice", number);
-    self->wire->served = true;
-    self->wire->dropped = false;
-    self->wire->flows[KIT_BACK].ending = false;
-    if (!world->is_relayed)
-        check_peer(self);
-    check_prompt(self);
-    kit_flow_saw(&self->wire->flows[KIT_THERE], self->data, r.count);
-    self->size = r.count;
-}
-
-static void session_sent(struct echo_session *self, weir_result r)
-{
-    unsigned stop = weir_task_stop_bits(&self->echo);
-
-    kit_flow_wrote(&self->wire->flows[KIT_BACK], r.count);
-    KIT_CHECK(r.error != WEIR_CANCELLED || (stop & WEIR_STOP_HARD),
-              "a shield does not withstand a soft stop");
-    self->error = r.error;
-    if (r.error)
-        self->wire->dropped = true;
-}
-
-static void session_received(struct echo_session *self, weir_result r)
-{
-    kit_flow_saw(&self->wire->flows[KIT_THERE], self->data, r.count);
-    self->size = r.count;
-    self->error = r.error;
-    if (r.error == WEIR_EOF)
-        kit_flow_saw_end(&self->wire->flows[KIT_THERE]);
-    else if (r.error)
-        self->wire->dropped = true;
-}
-
-static weir_task *session_send(weir_task *task, struct echo_session *self)
-{
-    kit_flow_offer(&self->wire->flows[KIT_BACK], self->size);
-    return weir_write(task, &self->guest.socket.stream.out,
-                      weir_const_buffer_of(self->data, self->size));
-}
-
-/* What a shield held back takes effect when it ends. */
-static void check_stopped(weir_task *task, const struct echo_server *server)
-{
-    int64_t since_ns = weir_task_now_ns(task) - server->closing_ns;
-
-    KIT_CHECK(server->closing_ns == 0 || since_ns < 20 * KIT_MS || weir_task_stop_bits(task),
-              "a session reads on, and its server has been stopped for %lld ns",
-              (long long)since_ns);
-}
-
-static weir_task *session_receive(weir_task *task, struct echo_session *self, size_t size)
-{
-    check_stopped(task, self->guest.server);
-    if (self->guest.server->patience_ns)
-        weir_deadline_arm_after(task, &self->silence, self->guest.server->patience_ns);
-    if (size == KIT_NUMBER_BYTES)
-        return weir_read(task, &self->guest.socket.stream.in, weir_buffer_of(self->data, size));
-    return weir_read_some(task, &self->guest.socket.stream.in, weir_buffer_of(self->data, size));
-}
-
-/* Whether what has ended the session can have happened. */
-static void session_check(const struct echo_session *self)
-{
-    const struct echo_world *world = self->guest.server->world;
-    unsigned allowed = KIT_END | (world->failures & ECHO_BREAKS);
-
-    if (!self->wire || self->wire->rude)
-        allowed |= KIT_RESET;
-    if (world->stopping)
-        allowed |= KIT_RESET | KIT_STOPPED;
-    if (self->guest.server->patience_ns)
-        allowed |= KIT_LATE;
-    kit_expect("a session", self->error, allowed);
-}
-
-static void session_end(struct echo_session *self)
-{
-    session_check(self);
-    if (self->wire)
-        kit_flow_end(&self->wire->flows[KIT_BACK]);
-    else
-        drop_unserved(self->guest.server->world);
-}
-
-/* A child of the session's, so that a stop comes to its shield from above. */
-static weir_task *echo_resume(weir_task *task)
-{
-    struct echo_session *self = WEIR_CONTAINER_OF(task, struct echo_session, echo);
-    weir_result r;
-
-    WEIR_BEGIN(task);
-    WEIR_AWAIT(task, r, session_receive(task, self, KIT_NUMBER_BYTES));
-    (void)weir_deadline_disarm(task, &self->silence);
-    session_greet(self, r);
-    while (!self->error) {
-        weir_shield_begin(task); /* What was read is sent back, also when a stop comes now. */
-        WEIR_AWAIT(task, r, session_send(task, self));
-        weir_shield_end(task);
-        session_sent(self, r);
-        if (self->error)
-            break;
-        WEIR_AWAIT(task, r,
-                   session_receive(task, self, (size_t)kit_between(5, ECHO_SESSION_BYTES)));
-        (void)weir_deadline_disarm(task, &self->silence);
-        session_received(self, r);
-    }
-    WEIR_RETURN(task, weir_result_of(self->error, 0));
-    WEIR_END(task);
-}
-
-static weir_task *session_resume(weir_task *task)
-{
-    struct echo_session *self = WEIR_TASK_SELF(task, struct echo_session);
-    weir_result r;
-
-    WEIR_BEGIN(task);
-    weir_task_init(&self->echo, echo_resume);
-    WEIR_AWAIT(task, r, weir_call(task, &self->echo));
-    KIT_CHECK(r.error == self->error, "a child gives %s, and its caller gets %s",
-              weir_error_name(self->error), weir_error_name(r.error));
-    session_end(self);
-    if (self->error == WEIR_EOF && kit_chance(500))
-        WEIR_AWAIT(
-            task, r,
-            weir_write_eof(task, &self->guest.socket.stream.out, weir_const_buffer_of(NULL, 0)));
-    WEIR_AWAIT(task, r, weir_tcp_close(task, &self->guest.socket));
-    kit_socket_gone(&self->guest.socket);
-    self->guest.server->freed_ns = weir_task_now_ns(task);
-    WEIR_RETURN(task, weir_result_of(0, 0));
-    WEIR_END(task);
-}
+/* Doors. */
 
 /* Memory for who serves the next connection. */
 static struct echo_guest *guest_new(struct echo_server *server)
 {
     size_t size = server->serve ? server->frame_size : sizeof(struct echo_session);
-    struct echo_guest *guest =
-        weir_scope_new(&server->sessions, size, server->serve ? server->serve : session_resume);
+    struct echo_guest *guest = weir_scope_new(&server->sessions, size,
+                                              server->serve ? server->serve : echo_session_resume);
 
     if (!guest) {
         server->starved++;
@@ -287,10 +100,10 @@ static struct echo_guest *guest_new(struct echo_server *server)
     memset((char *)guest + sizeof(weir_task), 0, size - sizeof(weir_task));
     weir_tcp_socket_init(&guest->socket);
     guest->server = server;
+    if (server->prepare)
+        server->prepare(guest);
     return guest;
 }
-
-/* Doors. */
 
 static weir_task *door_listen(weir_task *task, struct echo_door *self)
 {
@@ -373,7 +186,7 @@ static bool wants_to_reopen(const struct echo_door *self)
 static void begin_to_reopen(struct echo_door *self)
 {
     weir_event_clear(&self->server->listens);
-    drop_unserved(self->server->world);
+    echo_drop_unserved(self->server->world);
     self->server->world->closing++;
     self->server->reopened++;
 }
@@ -485,7 +298,7 @@ void echo_server_main(void *argument)
 {
     struct echo_server *server = argument;
 
-    server->loop = kit_loop_new();
+    server->loop = kit_loop_new_with(&server->loop_options);
     weir_task_init(&server->task, server_resume);
     weir_run_async(weir_loop_executor(server->loop), &server->root, &server->task, server_done,
                    server);
@@ -576,8 +389,9 @@ static void prepare_exchange(struct echo_visitor *self)
     kit_sender_init(&exchange->sender, &self->socket.stream.out, &self->wire->flows[KIT_THERE],
                     in_dialogue ? 0 : self->size, &to_send);
     exchange->sender.ends = !in_dialogue;
-    kit_receiver_init(&exchange->receiver, &self->socket.stream.in, &self->wire->flows[KIT_BACK],
-                      in_dialogue ? 0 : UINT64_MAX, &to_receive);
+    weir_source_stream_init(&self->lent, &self->source.source);
+    kit_receiver_init(&exchange->receiver, self->lends ? &self->lent.in : &self->socket.stream.in,
+                      &self->wire->flows[KIT_BACK], in_dialogue ? 0 : UINT64_MAX, &to_receive);
     exchange->receiver.takes_end = !in_dialogue;
 }
 
@@ -590,6 +404,8 @@ static bool prepare_visit(struct echo_visitor *self)
     if (!self->wire)
         return false;
     self->wire->rude = ends_early(self) || self->patience_ns;
+    if (self->lends)
+        weir_tcp_source_init(&self->source, &self->socket);
     kit_connector_init(&self->connector, &self->socket, &self->server,
                        KIT_REFUSED | KIT_FULL | KIT_RESET | KIT_CUT, 40);
     return true;
@@ -786,7 +602,7 @@ static weir_task *crowd_resume(weir_task *task)
 void echo_crowd_main(void *argument)
 {
     struct echo_crowd *crowd = argument;
-    weir_loop *loop = kit_loop_new();
+    weir_loop *loop = kit_loop_new_with(&crowd->loop_options);
     weir_result r;
 
     weir_task_init(&crowd->task, crowd_resume);

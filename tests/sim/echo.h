@@ -84,6 +84,8 @@ struct echo_server {
     unsigned impatience;   /* Thousandths of the accepts that have a deadline. */
     unsigned reopening;    /* Thousandths of the accepts after which it listens anew. */
     weir_resume_fn *serve; /* NULL: it echoes. Its frame has frame_size bytes, zeroed. */
+    void (*prepare)(struct echo_guest *guest); /* That frame, before the accept. Or NULL. */
+    weir_loop_options loop_options;            /* What matters to it. */
     size_t frame_size;
     void *user; /* For serve. */
 
@@ -160,6 +162,7 @@ struct echo_visitor {
     int64_t back_off_ns; /* A pause is longer by so much for each attempt that has failed. */
     unsigned behaviours; /* Bits of those that it has, by enum echo_behaviour. */
     unsigned haste;      /* Thousandths of the connects that it cuts short. */
+    bool lends;          /* Receives into buffers of its loop. */
 
     enum echo_behaviour behaviour;
     struct echo_wire *wire;
@@ -169,6 +172,8 @@ struct echo_visitor {
     int64_t due_ns;    /* When its patience ends. */
     int error;
     weir_tcp_socket socket;
+    weir_tcp_source source; /* If it lends. */
+    weir_source_stream lent;
     struct kit_connector connector;
     bool is_hasty; /* With the connect under way. */
     struct echo_haste hurry;
@@ -184,6 +189,7 @@ struct echo_crowd {
     struct echo_visitor *visitors;
     weir_scope_child *children; /* As many. */
     size_t count;
+    weir_loop_options loop_options; /* What matters to them. */
     weir_scope scope;
 };
 

@@ -99,7 +99,7 @@ unsigned kit_failures_by(const weir_sim_faults *faults)
         failures |= KIT_RESET;
     if (faults->refused_connection)
         failures |= KIT_REFUSED;
-    if (faults->no_descriptors || faults->no_kernel_memory)
+    if (faults->no_descriptors || faults->no_kernel_memory || faults->no_frames)
         failures |= KIT_FULL;
     return failures;
 }
@@ -305,6 +305,11 @@ int kit_error_left(const weir_task *task, const struct kit_manners *manners, con
         KIT_CHECK((stop & (WEIR_STOP_REQUESTED | WEIR_STOP_HARD)) || manners->is_disturbed,
                   "%s is cancelled, and nobody has asked for it", what);
         return stop || !manners->is_disturbed ? error : 0;
+    }
+    if (error == -ENOMEM) {
+        KIT_CHECK(weir_sim_outcome_get(kit_sim()).faults > 0,
+                  "%s finds no memory, and nothing has taken it away", what);
+        return weir_task_stop_error(task);
     }
     return error;
 }
@@ -584,23 +589,30 @@ void kit_receiver_again(struct kit_receiver *receiver, uint64_t size)
 
 /* Loops and connections. */
 
-weir_loop *kit_loop_new(void)
+weir_loop *kit_loop_new_with(const weir_loop_options *wanted)
 {
-    weir_loop_options options = {0};
+    weir_loop_options options = *wanted;
     weir_loop *loop = NULL;
     int error;
 
-    if (kit_chance(300))
+    if (kit_chance(300) && !options.budget)
         options.budget = (int)kit_small(1, 64);
-    if (kit_chance(300))
+    if (kit_chance(300) && !options.queue_depth)
         options.queue_depth = (unsigned)kit_small(1, 64);
-    if (kit_chance(300))
+    if (kit_chance(300) && !options.frames_retained_bytes_max)
         options.frames_retained_bytes_max = (size_t)kit_small(1, 65536);
-    if (kit_chance(300))
+    if (kit_chance(300) && !options.spin_ns_max)
         options.spin_ns_max = -1;
     error = weir_loop_new(&options, &loop);
     KIT_CHECK(error == 0, "a loop cannot be made: %s", weir_error_name(error));
     return loop;
+}
+
+weir_loop *kit_loop_new(void)
+{
+    static const weir_loop_options any;
+
+    return kit_loop_new_with(&any);
 }
 
 void kit_dump(weir_loop *loop)

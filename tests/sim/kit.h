@@ -152,7 +152,8 @@ bool kit_is_late(weir_task *task, weir_deadline *deadline, int64_t due_ns);
 
 /**
  * What an operation's error means to who has the manners: 0 for a deadline of its own that has passed,
- * or a cancel of others'. What comes from neither, and from no stop of the task, is a bug.
+ * a cancel of others', or want of memory for a frame, after which it tries again. What comes from none
+ * of these, and from no stop of the task, is a bug.
  */
 int kit_error_left(const weir_task *task, const struct kit_manners *manners, const char *what,
                    int error, bool late);
@@ -220,6 +221,9 @@ void kit_receiver_again(struct kit_receiver *receiver, uint64_t size);
 
 /** A loop with options that differ from run to run. */
 weir_loop *kit_loop_new(void);
+
+/** The same, where what options say is what it gets. */
+weir_loop *kit_loop_new_with(const weir_loop_options *options);
 
 /** Dump the tasks of a loop now and then, on its thread: whatever they wait for can be printed. */
 void kit_dump(weir_loop *loop);

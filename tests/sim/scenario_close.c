@@ -15,6 +15,7 @@ enum {
     SESSIONS_MAX = VISITS_MAX * ROUNDS_MAX,
     DATA_BYTES = 40000,
     WINDOW_BYTES = 4096,
+    LOOKS_MAX = 1000,
     PORT = 80,
 };
 
@@ -50,6 +51,7 @@ struct visit {
     struct state *state;
     size_t rounds_left;
     size_t cancels_left;
+    size_t looks_left;    /* Before it cancels: it lies in wait for a use between two parts. */
     int64_t pause_ns_max; /* Before each, and before the close. */
     struct holder *holder;
     bool is_closing;
@@ -300,6 +302,24 @@ static void cancel_all(const weir_task *task, struct visit *visit)
     weir_tcp_cancel(&visit->holder->socket);
 }
 
+/* Whether a whole transfer waits for its turn, with no operation in flight. */
+static bool is_between_parts(const weir_tcp_socket *socket)
+{
+    const weir_task *reader = socket->pending[WEIR_READING];
+    const weir_task *writer = socket->pending[WEIR_WRITING];
+
+    return (reader && reader->state == WEIR_TASK_READY) ||
+           (writer && writer->state == WEIR_TASK_READY);
+}
+
+static bool goes_on_looking(struct visit *visit)
+{
+    if (visit->looks_left == 0 || is_between_parts(&visit->holder->socket))
+        return false;
+    visit->looks_left--;
+    return true;
+}
+
 static int64_t pause_ns(const struct visit *visit)
 {
     return play_between(visit->state->sim, 0, visit->pause_ns_max);
@@ -328,6 +348,9 @@ static weir_task *visit_resume(weir_task *task)
         begin_round(task, self);
         while (self->cancels_left > 0) {
             WEIR_AWAIT(task, r, weir_sleep_for(task, pause_ns(self)));
+            self->looks_left = play_chance(self->state->sim, 50) ? LOOKS_MAX : 0;
+            while (goes_on_looking(self))
+                WEIR_YIELD(task);
             cancel_all(task, self);
             self->cancels_left--;
         }
@@ -409,7 +432,8 @@ static void build(weir_sim *sim, struct scenario_run *run)
     state->hosts[1] = weir_sim_host_new(sim, "client");
     state->server_local = weir_sim_host_endpoint(state->hosts[0], PORT);
     state->client.visit_count = 1 + play_below(sim, VISITS_MAX);
-    weir_sim_link_set(state->hosts[0], state->hosts[1], &narrow);
+    if (play_chance(sim, 60)) /* Else much goes at once, until the budget is spent. */
+        weir_sim_link_set(state->hosts[0], state->hosts[1], &narrow);
     weir_sim_start(state->hosts[0], "server", server_main, state);
     weir_sim_start(state->hosts[1], "client", client_main, state);
 }

@@ -119,6 +119,7 @@ static weir_task *client_resume(weir_task *task)
         if (!r.error) {
             CHECK_EQ(self->reply, self->entry);
             self->entry++;
+            WEIR_AWAIT(task, r, weir_sleep_for(task, SECOND_NS / 1000));
             continue;
         }
         WEIR_AWAIT(task, r, weir_tcp_close(task, &self->socket));
@@ -161,7 +162,7 @@ static void town_build(struct town *town, const weir_sim_options *options)
     weir_sim_start(weir_sim_host_new(town->sim, "client"), "client", client_main, town);
 }
 
-/* Crashes while the client is at work: its entries take some 20 ms. */
+/* Crashes while the client is at work: its entries take 30 ms and more. */
 static weir_sim_outcome survive(uint64_t seed, unsigned level)
 {
     weir_sim_options options = {.seed = seed, .faults = weir_sim_faults_at(level, seed)};

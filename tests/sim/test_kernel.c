@@ -109,7 +109,7 @@ static void wait_for_last(const struct record *self)
 static void close_directly(struct record *self)
 {
     backend->ops->detach(backend, &self->handle);
-    weir_sim_sockets.close(self->handle.native);
+    weir_sim_sockets.close(NULL, self->handle.native);
 }
 
 static void close_listeners(int count)
@@ -299,7 +299,7 @@ static void close_attached(void *argument)
 {
     (void)argument;
     open_listeners(1);
-    weir_sim_sockets.close(records[0].handle.native);
+    weir_sim_sockets.close(NULL, records[0].handle.native);
 }
 
 WEIR_ABORT_TEST(sim_kernel_misuse, a_descriptor_is_closed_under_its_loop)
@@ -330,7 +330,7 @@ static void use_closed(void *argument)
     (void)argument;
     open_listeners(1);
     close_directly(&records[0]);
-    (void)weir_sim_sockets.local(records[0].handle.native, &local);
+    (void)weir_sim_sockets.local(NULL, records[0].handle.native, &local);
 }
 
 WEIR_ABORT_TEST(sim_kernel_misuse, a_descriptor_is_used_after_it_was_closed)
@@ -405,7 +405,7 @@ static void close_for_another(void *argument)
     open_loop();
     (void)weir_sim_program_start(argument, "opener", leave_to_another, NULL);
     backend->ops->wait(backend, weir_now_ns() + SECOND_NS);
-    weir_sim_sockets.close(left_behind);
+    weir_sim_sockets.close(NULL, left_behind);
     weir_loop_free(loop);
 }
 
@@ -474,7 +474,7 @@ static void accept_completed(weir_operation *operation, int result, unsigned fla
     struct record *self = operation->object;
 
     if (result >= 0) {
-        weir_sim_sockets.close(result);
+        weir_sim_sockets.close(NULL, result);
         accepted++;
     }
     if (flags & WEIR_OPERATION_MORE)

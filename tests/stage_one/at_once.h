@@ -46,9 +46,11 @@ static inline weir_result run_at_once(weir_task *task)
         .context = at_once_context,
     };
     weir_executor executor = {.ops = &ops, .budget = INT_MAX};
-    weir_environment environment = {.executor = &executor};
+    weir_frame_allocator frames;
+    weir_environment environment = {.executor = &executor, .frames = &frames};
     weir_task caller;
 
+    weir_frame_allocator_init(&frames, NULL, WEIR_FRAME_RETAINED_MAX);
     weir_task_init(&caller, NULL);
     caller.environment = &environment;
     task = weir_call(&caller, task);
@@ -56,6 +58,7 @@ static inline weir_result run_at_once(weir_task *task)
         CHECK(task);
         task = task->resume(task);
     }
+    weir_frame_allocator_fini(&frames);
     return weir_task_result(&caller);
 }
 

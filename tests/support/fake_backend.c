@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <weir/run.h>
@@ -29,6 +30,7 @@ struct fake_backend {
     weir_backend backend;
     struct fake_operation operations[OPERATIONS_MAX]; /* In flight, oldest first. */
     size_t operation_count;
+    weir_lending lending;
     bool has_answer;
     int answer;
     bool holds_cancelled;
@@ -69,6 +71,7 @@ static int fake_open(const weir_backend_options *options, weir_backend **ret_bac
     fake->backend.ops = &fake_ops;
     fake->counts.queue_depth = options->queue_depth;
     fake->statistics = options->statistics;
+    weir_lending_init(&fake->lending, options->lent_buffer_bytes, options->lent_bytes_max);
     pthread_mutex_init(&fake->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -84,6 +87,7 @@ static void fake_close(weir_backend *backend)
 
     CHECK_EQ(fake->operation_count, 0);
     CHECK_EQ(fake->completion_count, 0);
+    weir_lending_fini(&fake->lending);
     pthread_cond_destroy(&fake->changed);
     pthread_mutex_destroy(&fake->lock);
     free(fake);
@@ -178,6 +182,22 @@ static int fake_send_v(weir_backend *backend, weir_operation *operation, weir_ha
                                                   .handle = handle,
                                                   .data = (void *)(uintptr_t)buffers,
                                                   .size = count});
+}
+
+static int fake_receive_lent(weir_backend *backend, weir_operation *operation, weir_handle *handle)
+{
+    return start(backend, (struct fake_operation){
+                              .kind = FAKE_RECEIVE_LENT, .operation = operation, .handle = handle});
+}
+
+static weir_lent *fake_lent(weir_backend *backend, unsigned flags)
+{
+    return weir_lending_at(&fake_of(backend)->lending, flags >> WEIR_OPERATION_LENT_SHIFT);
+}
+
+static void fake_give_back(weir_backend *backend, weir_lent *lent)
+{
+    weir_lending_put(&fake_of(backend)->lending, lent);
 }
 
 static int fake_poll(weir_backend *backend, weir_operation *operation, weir_handle *handle,
@@ -416,6 +436,21 @@ void fake_backend_complete(fake_backend *fake, weir_operation *operation, int re
     pthread_mutex_unlock(&fake->lock);
 }
 
+unsigned fake_backend_lend(fake_backend *fake, const void *data, size_t size)
+{
+    weir_lent *lent = weir_lending_take(&fake->lending);
+
+    CHECK(lent);
+    CHECK(size <= fake->lending.buffer_bytes);
+    memcpy(lent->data, data, size);
+    return WEIR_OPERATION_LENT | lent->index << WEIR_OPERATION_LENT_SHIFT;
+}
+
+size_t fake_backend_lent(const fake_backend *fake)
+{
+    return fake->lending.taken;
+}
+
 void fake_backend_fail_open(int error)
 {
     open_error = error;
@@ -435,6 +470,9 @@ static const struct weir_backend_ops fake_ops = {
     .send = fake_send,
     .receive_v = fake_receive_v,
     .send_v = fake_send_v,
+    .receive_lent = fake_receive_lent,
+    .lent = fake_lent,
+    .give_back = fake_give_back,
     .poll = fake_poll,
     .close_socket = fake_close_socket,
     .cancel = fake_cancel,

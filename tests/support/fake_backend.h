@@ -29,6 +29,7 @@ enum fake_kind {
     FAKE_SEND,
     FAKE_RECEIVE_V,
     FAKE_SEND_V,
+    FAKE_RECEIVE_LENT,
     FAKE_POLL,
     FAKE_CLOSE,
 };
@@ -97,6 +98,12 @@ void fake_backend_hold_cancelled(fake_backend *fake, bool hold);
 /** Queue a completion for the next wait or peek, and end the wait in progress. */
 void fake_backend_complete(fake_backend *fake, weir_operation *operation, int result,
                            unsigned flags);
+
+/** Take a lent buffer and fill it. Returns the flags that name it, for a completion. */
+unsigned fake_backend_lend(fake_backend *fake, const void *data, size_t size);
+
+/** How many lent buffers are with their holders. */
+size_t fake_backend_lent(const fake_backend *fake);
 
 /** Have open fail with this error from now on; 0: succeed. */
 void fake_backend_fail_open(int error);

@@ -34,13 +34,28 @@ static void unwatch(void)
 
 /* Life. */
 
+static weir_loop *new_loop(const weir_loop_options *options)
+{
+    weir_loop_options more = *options;
+    weir_loop *loop;
+
+    if (more.direct_descriptors == 0)
+        more.direct_descriptors = test_direct_descriptors;
+    CHECK_EQ(weir_loop_new(&more, &loop), 0);
+    if (more.direct_descriptors > 0 && weir_loop_statistics_get(loop).direct_descriptors == 0) {
+        weir_loop_free(loop);
+        test_skip("this machine has no direct descriptors");
+    }
+    return loop;
+}
+
 void fixture_init_with(struct fixture *fixture, const weir_loop_options *options)
 {
     weir_endpoint local = weir_endpoint_make_ipv4(weir_ipv4_loopback(), 0);
 
     fixture->descriptor_count = raw_descriptor_count();
     fixture->backend = options->backend;
-    CHECK_EQ(weir_loop_new(options, &fixture->loop), 0);
+    fixture->loop = new_loop(options);
     CHECK_EQ(weir_tcp_listen(&fixture->acceptor, fixture->loop, &local, NULL), 0);
     CHECK_EQ(weir_tcp_acceptor_local(&fixture->acceptor, &fixture->endpoint), 0);
     watch(fixture->loop);
@@ -61,6 +76,7 @@ void fixture_fini(struct fixture *fixture)
     CHECK_EQ(op_wait(fixture, &close_op).error, 0);
     CHECK_EQ(weir_frame_live_count(&weir_loop_context(fixture->loop)->frames), 0);
     CHECK_EQ(weir_loop_context(fixture->loop)->root_count, 0);
+    CHECK_EQ(weir_loop_statistics_get(fixture->loop).direct_taken, 0);
     unwatch();
     weir_loop_free(fixture->loop); /* Asserts that nothing is open or armed. */
     CHECK_EQ(raw_descriptor_count(), fixture->descriptor_count);
@@ -464,7 +480,7 @@ static void side_thread(void *argument)
     struct side *side = argument;
 
     side->identity = weir_thread_identity();
-    CHECK_EQ(weir_loop_new(&side->options, &side->loop), 0);
+    side->loop = new_loop(&side->options);
     weir_task_init(&side->door, door_resume);
     weir_run_async(weir_loop_executor(side->loop), &side->door_root, &side->door, NULL, NULL);
     weir_loop_run(side->loop);

@@ -54,8 +54,10 @@ enum fuse_call {
     FUSE_RING_SUBMIT_SHORT, /* The same take only the first entry; the error is not used. */
     FUSE_RING_WAIT,         /* Every call that would block. */
     FUSE_RING_GET_EVENTS,
-    FUSE_RING_REGISTER, /* io_uring_register_ring_fd. */
-    FUSE_RING_PROBE,    /* io_uring_get_probe_ring: no memory. */
+    FUSE_RING_REGISTER,       /* io_uring_register_ring_fd. */
+    FUSE_RING_REGISTER_FILES, /* io_uring_register_files_sparse. */
+    FUSE_RING_BUFFERS,        /* io_uring_register_buf_ring. */
+    FUSE_RING_PROBE,          /* io_uring_get_probe_ring: no memory. */
 
     /* Submission entries: the kernel completes them with the error, having done nothing. */
     FUSE_ENTRY_ACCEPT,

@@ -273,6 +273,29 @@ int __wrap_io_uring_register_ring_fd(struct io_uring *ring)
     return error ? -error : __real_io_uring_register_ring_fd(ring);
 }
 
+int __real_io_uring_register_files_sparse(struct io_uring *ring, unsigned count);
+int __wrap_io_uring_register_files_sparse(struct io_uring *ring, unsigned count);
+
+int __wrap_io_uring_register_files_sparse(struct io_uring *ring, unsigned count)
+{
+    int error = fuse_burn(FUSE_RING_REGISTER_FILES);
+
+    return error ? -error : __real_io_uring_register_files_sparse(ring, count);
+}
+
+int __real_io_uring_register_buf_ring(struct io_uring *ring, struct io_uring_buf_reg *registration,
+                                      unsigned flags);
+int __wrap_io_uring_register_buf_ring(struct io_uring *ring, struct io_uring_buf_reg *registration,
+                                      unsigned flags);
+
+int __wrap_io_uring_register_buf_ring(struct io_uring *ring, struct io_uring_buf_reg *registration,
+                                      unsigned flags)
+{
+    int error = fuse_burn(FUSE_RING_BUFFERS);
+
+    return error ? -error : __real_io_uring_register_buf_ring(ring, registration, flags);
+}
+
 struct io_uring_probe *__real_io_uring_get_probe_ring(struct io_uring *ring);
 struct io_uring_probe *__wrap_io_uring_get_probe_ring(struct io_uring *ring);
 

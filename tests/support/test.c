@@ -16,6 +16,7 @@
 /* Written before the body can start a thread. */
 static const char *running = "?";
 static char detail[64];
+unsigned test_direct_descriptors;
 
 static void report(const char *what, const char *format, va_list arguments)
 {
@@ -88,6 +89,14 @@ void test_on_kernel(const char *backend, test_on_fn *body)
 {
     test_require_backend(backend);
     body(backend);
+}
+
+/* Enough that an acceptor has room for a multishot at first. */
+void test_on_direct(const char *backend, test_on_fn *body)
+{
+    (void)backend;
+    test_direct_descriptors = 8192;
+    test_on_kernel("uring", body);
 }
 
 void test_run(const char *name, test_body_fn *body)

@@ -37,11 +37,17 @@
     TEST_DEFINE_ON(test_on_kernel, suite, name, epoll, suite##_##name##_on) \
     static void suite##_##name##_on(const char *backend)
 
+/** The same, and one more for io_uring whose sockets are direct descriptors. */
+#define WEIR_SOCKET_TEST(suite, name)                                        \
+    static void suite##_##name##_on(const char *backend);                    \
+    TEST_DEFINE_ON(test_on_direct, suite, name, direct, suite##_##name##_on) \
+    WEIR_KERNEL_TEST(suite, name)
+
 /** The same, and one more for the simulated kernel, in a world. */
 #define WEIR_CONTRACT_TEST(suite, name)                                \
     static void suite##_##name##_on(const char *backend);              \
     TEST_DEFINE_ON(test_on_sim, suite, name, sim, suite##_##name##_on) \
-    WEIR_KERNEL_TEST(suite, name)
+    WEIR_SOCKET_TEST(suite, name)
 
 /** A contract test that does not apply to the simulated kernel, for a reason. */
 #define WEIR_CONTRACT_TEST_BUT_SIM(suite, name, reason)          \
@@ -50,6 +56,17 @@
         test_skip("%s", reason);                                 \
     }                                                            \
     TEST_DEFINE(suite##_sim, name, suite##_sim_##name##_body, 0) \
+    WEIR_SOCKET_TEST(suite, name)
+
+/** A contract test that does not apply to direct descriptors, for a reason. */
+#define WEIR_CONTRACT_TEST_BUT_DIRECT(suite, name, reason)             \
+    static void suite##_direct_##name##_body(void)                     \
+    {                                                                  \
+        test_skip("%s", reason);                                       \
+    }                                                                  \
+    TEST_DEFINE(suite##_direct, name, suite##_direct_##name##_body, 0) \
+    static void suite##_##name##_on(const char *backend);              \
+    TEST_DEFINE_ON(test_on_sim, suite, name, sim, suite##_##name##_on) \
     WEIR_KERNEL_TEST(suite, name)
 
 #define TEST_DEFINE_ON(run, suite, name, backend, body) \
@@ -84,6 +101,10 @@ typedef void test_on_fn(const char *backend);
 
 /** Run the body of a test, if this machine has the backend. */
 void test_on_kernel(const char *backend, test_on_fn *body);
+
+/** The same on "uring"; the loops of the test ask for so many direct descriptors. */
+void test_on_direct(const char *backend, test_on_fn *body);
+extern unsigned test_direct_descriptors;
 
 /** Run it as a program of a world, for some seeds. Defined by support/on_sim.c: for contract tests. */
 void test_on_sim(const char *backend, test_on_fn *body);

@@ -67,6 +67,7 @@ WEIR_TEST(lat_options, defaults_need_only_a_target)
     CHECK_EQ(options.duration_ns, INT64_C(10000000000));
     CHECK_EQ(options.warmup_ns, INT64_C(1000000000));
     CHECK(options.rate_per_second == 0);
+    CHECK_EQ(options.spin_ns_max, 0);
     CHECK(!options.backend && !options.json_path && !options.hgrm_path && !options.svg_path);
     CHECK_STR_EQ(options.target, "127.0.0.1:7000");
     CHECK_EQ(options.endpoint.port, 7000);
@@ -76,10 +77,11 @@ WEIR_TEST(lat_options, defaults_need_only_a_target)
 WEIR_TEST(lat_options, every_option_is_read)
 {
     struct line line;
-    weir_lat_options options = parsed(
-        "weir-lat --protocol http --connections 64 --threads 2 --size 4096 --duration 2.5 "
-        "--warmup 0 --rate 1234.5 --backend epoll --json a.json --hgrm b.hgrm --svg c.svg [::1]:80",
-        &line);
+    weir_lat_options options =
+        parsed("weir-lat --protocol http --connections 64 --threads 2 --size 4096 --duration 2.5 "
+               "--warmup 0 --rate 1234.5 --backend epoll --spin 20 --json a.json --hgrm b.hgrm "
+               "--svg c.svg [::1]:80",
+               &line);
 
     CHECK_EQ(options.protocol, WEIR_LAT_HTTP);
     CHECK_EQ(options.connections, 64);
@@ -89,6 +91,7 @@ WEIR_TEST(lat_options, every_option_is_read)
     CHECK_EQ(options.warmup_ns, 0);
     CHECK(options.rate_per_second == 1234.5);
     CHECK_STR_EQ(options.backend, "epoll");
+    CHECK_EQ(options.spin_ns_max, 20000);
     CHECK_STR_EQ(options.json_path, "a.json");
     CHECK_STR_EQ(options.hgrm_path, "b.hgrm");
     CHECK_STR_EQ(options.svg_path, "c.svg");
@@ -193,6 +196,18 @@ WEIR_TEST(lat_options, what_is_no_number_is_refused)
                   "--rate: 'inf': expected 0.001 to 1000000000 a second");
 }
 
+WEIR_TEST(lat_options, a_spin_of_nothing_is_never_and_others_are_bounded)
+{
+    struct line line;
+
+    CHECK_EQ(parsed("weir-lat --spin 0 1.1.1.1:1", &line).spin_ns_max, -1);
+    CHECK_EQ(parsed("weir-lat --spin 1000000 1.1.1.1:1", &line).spin_ns_max, 1000000000);
+    check_failure("weir-lat --spin 1000001 1.1.1.1:1",
+                  "--spin: '1000001': expected 0 to 1000000 microseconds");
+    check_failure("weir-lat --spin -1 1.1.1.1:1",
+                  "--spin: '-1': expected 0 to 1000000 microseconds");
+}
+
 WEIR_TEST(lat_options, words_are_checked)
 {
     check_failure("weir-lat --protocol udp 1.1.1.1:1", "--protocol: 'udp': expected echo or http");
@@ -266,9 +281,9 @@ WEIR_TEST(lat_options, a_failure_is_one_line_whatever_the_arguments_hold)
 
 WEIR_TEST(lat_options, the_usage_names_every_option)
 {
-    static const char *const names[] = {"--protocol", "--connections", "--threads", "--size",
-                                        "--duration", "--warmup",      "--rate",    "--backend",
-                                        "--json",     "--hgrm",        "--svg",     "--help"};
+    static const char *const names[] = {
+        "--protocol", "--connections", "--threads", "--size", "--duration", "--warmup", "--rate",
+        "--backend",  "--spin",        "--json",    "--hgrm", "--svg",      "--help"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         CHECK(strstr(weir_lat_usage, names[i]));

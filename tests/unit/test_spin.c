@@ -15,7 +15,7 @@ static int miss_until_it_stops(weir_spin *spin)
     int misses = 0;
 
     while (weir_spin_budget_ns(spin) > 0) {
-        weir_spin_learn(spin, false);
+        weir_spin_learn(spin, WEIR_SPIN_EMPTY);
         misses++;
     }
     return misses;
@@ -47,7 +47,7 @@ WEIR_TEST(spin, a_hit_lengthens_the_next_spin_by_a_quarter)
     weir_spin spin;
 
     weir_spin_init(&spin, BOUND_NS);
-    weir_spin_learn(&spin, true);
+    weir_spin_learn(&spin, WEIR_SPIN_FOUND);
 
     CHECK_EQ(weir_spin_budget_ns(&spin), WEIR_SPIN_PROBE_NS / 4 * 5);
 }
@@ -58,7 +58,7 @@ WEIR_TEST(spin, hits_never_exceed_the_bound)
 
     weir_spin_init(&spin, BOUND_NS);
     for (int i = 0; i < 100; i++)
-        weir_spin_learn(&spin, true);
+        weir_spin_learn(&spin, WEIR_SPIN_FOUND);
 
     CHECK_EQ(weir_spin_budget_ns(&spin), BOUND_NS);
 }
@@ -68,9 +68,32 @@ WEIR_TEST(spin, a_miss_shortens_the_next_spin_by_an_eighth)
     weir_spin spin;
 
     weir_spin_init(&spin, BOUND_NS);
-    weir_spin_learn(&spin, false);
+    weir_spin_learn(&spin, WEIR_SPIN_EMPTY);
 
     CHECK_EQ(weir_spin_budget_ns(&spin), WEIR_SPIN_PROBE_NS / 8 * 7);
+}
+
+WEIR_TEST(spin, a_processor_that_is_taken_ends_spinning_at_once)
+{
+    weir_spin spin;
+
+    weir_spin_init(&spin, BOUND_NS);
+    weir_spin_learn(&spin, WEIR_SPIN_FOUND);
+    weir_spin_learn(&spin, WEIR_SPIN_TAKEN);
+
+    CHECK_EQ(weir_spin_budget_ns(&spin), 0);
+    CHECK_EQ(sleep_until_it_probes(&spin, SHORT_NS), 2);
+}
+
+WEIR_TEST(spin, a_processor_that_is_taken_again_doubles_the_sleeps_before_the_next_probe)
+{
+    weir_spin spin;
+
+    weir_spin_init(&spin, BOUND_NS);
+    for (uint32_t expected = 2; expected <= 64; expected *= 2) {
+        weir_spin_learn(&spin, WEIR_SPIN_TAKEN);
+        CHECK_EQ(sleep_until_it_probes(&spin, SHORT_NS), expected);
+    }
 }
 
 WEIR_TEST(spin, misses_in_a_row_end_spinning)
@@ -91,7 +114,7 @@ WEIR_TEST(spin, a_spin_that_goes_on_is_never_shorter_than_the_floor)
     weir_spin_init(&spin, BOUND_NS);
     while (weir_spin_budget_ns(&spin) > 0) {
         CHECK(weir_spin_budget_ns(&spin) >= WEIR_SPIN_FLOOR_NS);
-        weir_spin_learn(&spin, false);
+        weir_spin_learn(&spin, WEIR_SPIN_EMPTY);
     }
 }
 
@@ -105,6 +128,60 @@ WEIR_TEST(spin, an_idle_loop_never_spins_again)
         weir_spin_slept(&spin, LONG_NS);
         CHECK_EQ(weir_spin_budget_ns(&spin), 0);
     }
+}
+
+WEIR_TEST(spin, sleeps_that_were_none_bring_no_probe)
+{
+    weir_spin spin;
+
+    weir_spin_init(&spin, BOUND_NS);
+    miss_until_it_stops(&spin);
+    for (int i = 0; i < 1000; i++)
+        weir_spin_slept(&spin, WEIR_SPIN_FLOOR_NS - 1);
+    CHECK_EQ(weir_spin_budget_ns(&spin), 0);
+
+    CHECK_EQ(sleep_until_it_probes(&spin, WEIR_SPIN_FLOOR_NS), 2);
+}
+
+/* Stop spinning so that so many sleeps are needed before it probes. */
+static void stop_for(weir_spin *spin, uint32_t sleeps)
+{
+    weir_spin_init(spin, BOUND_NS);
+    while (spin->probe_after < sleeps)
+        weir_spin_learn(spin, WEIR_SPIN_TAKEN);
+}
+
+WEIR_TEST(spin, only_the_last_sleeps_before_a_probe_are_timed)
+{
+    weir_spin spin;
+
+    stop_for(&spin, 64);
+    for (int i = 0; i < 64; i++) {
+        CHECK_EQ(weir_spin_times(&spin), i >= 64 - WEIR_SPIN_TIMED_MAX);
+        weir_spin_slept(&spin, weir_spin_times(&spin) ? SHORT_NS : 0);
+    }
+    CHECK_EQ(weir_spin_budget_ns(&spin), WEIR_SPIN_PROBE_NS);
+}
+
+WEIR_TEST(spin, long_sleeps_bring_no_probe_however_many_were_not_timed)
+{
+    weir_spin spin;
+
+    stop_for(&spin, 64);
+    for (int i = 0; i < 10000; i++)
+        weir_spin_slept(&spin, weir_spin_times(&spin) ? LONG_NS : 0);
+
+    CHECK_EQ(weir_spin_budget_ns(&spin), 0);
+}
+
+WEIR_TEST(spin, nothing_is_timed_while_it_spins_or_when_it_never_does)
+{
+    weir_spin spin;
+
+    weir_spin_init(&spin, BOUND_NS);
+    CHECK(!weir_spin_times(&spin));
+    weir_spin_init(&spin, 0);
+    CHECK(!weir_spin_times(&spin));
 }
 
 WEIR_TEST(spin, short_sleeps_bring_a_probe)
@@ -150,7 +227,7 @@ WEIR_TEST(spin, a_probe_that_hits_restores_patience)
     weir_spin_init(&spin, BOUND_NS);
     miss_until_it_stops(&spin);
     sleep_until_it_probes(&spin, SHORT_NS);
-    weir_spin_learn(&spin, true);
+    weir_spin_learn(&spin, WEIR_SPIN_FOUND);
 
     CHECK(miss_until_it_stops(&spin) > 10);
     CHECK_EQ(sleep_until_it_probes(&spin, SHORT_NS), 2);

@@ -39,9 +39,16 @@ typedef struct weir_loop_options {
     int64_t spin_ns_max; /* Bound of the spin before sleeping; 0: 50,000; negative: never. */
     weir_memory *frames; /* Memory for child frames; NULL: the heap. */
     size_t frames_retained_bytes_max; /* Held back for reuse; 0: 4 MiB. */
+    size_t lent_buffer_bytes;    /* What weir_tcp_source receives into; 0: 16 KiB, at most 1 GiB. */
+    size_t lent_bytes_max;       /* Of all such buffers; 0: 64 MiB. 32 buffers to 65,536. */
+    unsigned direct_descriptors; /* Connections to hold in a table of the loop's own instead of the
+                                    process's; 0: none. At most RLIMIT_NOFILE, but each loop has its
+                                    own: several hold more connections than the process may have
+                                    descriptors. Ignored where the kernel lacks it (io_uring of Linux
+                                    6.8): weir_loop_statistics tells. */
 } weir_loop_options;
 
-/** What a loop has counted since it was made: each field counts up but frames_live. */
+/** What a loop has counted since it was made: each field counts up but frames_live and direct_*. */
 typedef struct weir_loop_statistics {
     /* The loop. */
     uint64_t iterations;  /* Of the loop: each runs tasks and asks the backend once or twice. */
@@ -53,12 +60,15 @@ typedef struct weir_loop_statistics {
     uint64_t accepts_backed_off; /* Accepts that met EMFILE, ENOMEM or the like and waited. */
 
     /* Its backend. */
-    uint64_t enters;      /* System calls that submit, wait or look for completions. "uring":
+    uint64_t enters;       /* System calls that submit, wait or look for completions. "uring":
                              io_uring_enter; "epoll": epoll_wait, each look of a spin included. */
-    uint64_t completions; /* What those calls brought: results of operations that did not end at
+    uint64_t completions;  /* What those calls brought: results of operations that did not end at
                              once, each of a multishot; "uring": also of cancels and wakes. */
-    uint64_t deferred;    /* Operations that waited for a full submission queue. */
-    uint64_t overflows;   /* Times that the completion queue began to overflow. */
+    uint64_t deferred;     /* Operations that waited for a full submission queue. */
+    uint64_t overflows;    /* Times that the completion queue began to overflow. */
+    uint64_t lent_starved; /* Receives that found no free buffer to fill. */
+    uint64_t direct_descriptors; /* Entries of the loop's own table; 0: it has none. */
+    uint64_t direct_taken;       /* Of these: connections, and accepts that wait for one. */
 
     /* Child frames that do not live in their parents, as the allocator counts them. */
     uint64_t frames_live;     /* Out now. One freed by another thread counts until it is home. */

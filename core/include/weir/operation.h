@@ -26,9 +26,14 @@ typedef struct weir_operation weir_operation;
  */
 typedef void weir_operation_completed_fn(weir_operation *operation, int result, unsigned flags);
 
+/** What a completion says beside its result. The bits that io_uring uses. */
 enum {
-    /* A multishot goes on: more completions will come. The bit that io_uring uses. */
+    /* The bytes stand in a buffer that the backend lends; the bits above WEIR_OPERATION_LENT_SHIFT
+     * say which. */
+    WEIR_OPERATION_LENT = 1 << 0,
+    /* A multishot goes on: more completions will come. */
     WEIR_OPERATION_MORE = 1 << 1,
+    WEIR_OPERATION_LENT_SHIFT = 16,
 };
 
 /** How the owner of an operation is told, stopped and dumped. */

@@ -12,8 +12,10 @@
  *      weir_tcp_socket socket;
  *      weir_read(task, &socket.stream.in, buffer)        weir_write(task, &socket.stream.out, buffer)
  *
- * One read and one write may be in flight at a time. Each half embeds a record for what is in flight
- * on it, so nothing here needs a frame of the caller's or allocates.
+ * One read and one write may be in flight at a time. What is composed of several (of sequences, of
+ * messages) is a child task, whose frame comes from the environment's allocator and is given back when
+ * it ends: a stream that is idle holds none. Without memory for it such an operation has not begun and
+ * gives -ENOMEM.
  *
  * Rules of every stream:
  *
@@ -97,47 +99,27 @@ struct weir_write_stream_ops {
 WEIR_PUBLIC weir_read_stream_read_some_v_fn weir_stream_read_first;
 WEIR_PUBLIC weir_write_stream_write_some_v_fn weir_stream_write_first;
 
-/** Defaults for streams whose kernel, or whatever carries them, knows only parts: child tasks. */
+/** Defaults for streams whose kernel, or whatever carries them, knows only parts: child tasks, for
+ * which there may be no memory (-ENOMEM, and nothing was moved). */
 WEIR_PUBLIC weir_read_stream_read_fn weir_stream_read_composed;
 WEIR_PUBLIC weir_write_stream_write_fn weir_stream_write_composed;
 
 /** Default for streams that hold nothing back and mark no end. */
 WEIR_PUBLIC weir_write_stream_finish_fn weir_stream_finish_nothing;
 
+/** Buffers that a part of a sequence is offered where it begins inside one. */
 enum { WEIR_TRANSFER_WINDOW = 4 };
-
-/** The record of what is composed of parts, one for each half of a stream. Fields are private. */
-typedef struct weir_transfer {
-    union {
-        weir_buffer in[WEIR_TRANSFER_WINDOW];
-        weir_const_buffer out[WEIR_TRANSFER_WINDOW];
-    } window;       /* The sequence that the part in flight was given. */
-    weir_task task; /* Composed: the child of whoever awaits it. Else what waits for its turn. */
-    union {
-        weir_buffer in;                /* What is left to fill, */
-        weir_const_buffer out;         /* or to send: of a buffer, */
-        weir_buffer_slice in_v;        /* or of a sequence. */
-        weir_const_buffer_slice out_v; /* Likewise. */
-        struct {
-            weir_dynamic_buffer *buffer;
-            weir_matcher *matcher;
-            size_t matched; /* Bytes of the buffer that the matcher has seen. */
-        } until;
-    } rest;
-    size_t total;   /* Bytes transferred. */
-    bool cancelled; /* Asked to end while it waited for its turn. */
-} weir_transfer;
 
 /** What can be read. Embedded; ops is set once, by the concrete type. Fields are private. */
 struct weir_read_stream {
     const struct weir_read_stream_ops *ops;
-    weir_transfer transfer;
+    weir_task *composed; /* The child of what is composed of parts and in flight, or NULL. */
 };
 
 /** What can be written. Embedded; ops is set once, by the concrete type. Fields are private. */
 struct weir_write_stream {
     const struct weir_write_stream_ops *ops;
-    weir_transfer transfer;
+    weir_task *composed; /* Likewise. */
 };
 
 /** What can be both: the first member of a connection. */
@@ -151,14 +133,14 @@ static inline void weir_read_stream_init(weir_read_stream *in,
                                          const struct weir_read_stream_ops *ops)
 {
     in->ops = ops;
-    weir_task_init(&in->transfer.task, NULL);
+    in->composed = NULL;
 }
 
 static inline void weir_write_stream_init(weir_write_stream *out,
                                           const struct weir_write_stream_ops *ops)
 {
     out->ops = ops;
-    weir_task_init(&out->transfer.task, NULL);
+    out->composed = NULL;
 }
 
 static inline void weir_stream_init(weir_stream *stream, const struct weir_read_stream_ops *in_ops,
@@ -218,6 +200,7 @@ WEIR_MUST_USE static inline weir_task *weir_read(weir_task *task, weir_read_stre
 /**
  * weir_read into a whole buffer sequence, of any length.
  *
+ * Result     also -ENOMEM: no frame for it, and nothing was read
  * Borrows    also the array of buffers
  */
 WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_read_v(weir_task *task, weir_read_stream *in,
@@ -303,6 +286,7 @@ WEIR_MUST_USE static inline weir_task *weir_write(weir_task *task, weir_write_st
 /**
  * weir_write of a whole buffer sequence, of any length.
  *
+ * Result     also -ENOMEM: no frame for it, and nothing was sent
  * Borrows    also the array of buffers
  */
 WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_write_v(weir_task *task, weir_write_stream *out,
@@ -314,7 +298,7 @@ WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_write_v(weir_task *task, weir_write_st
  *
  * Completes  when all is taken and the end too, or the stream failed
  * Result     bytes sent. An error beside all of them is of the end, and the call is repeated with
- *            an empty buffer
+ *            an empty buffer. -ENOMEM and none: no frame for it
  * Borrows    stream and the buffer's memory until then
  * Overlap    one write; reads are independent
  * Cancel     {WEIR_CANCELLED, bytes taken so far}

@@ -28,23 +28,25 @@
 
 WEIR_C_BEGIN
 
+struct weir_tcp_source;
+
 /** A connection. The first member makes it a stream. Fields are private. */
 typedef struct weir_tcp_socket {
     weir_stream stream;
     weir_handle handle;
     weir_task *pending[2]; /* By enum weir_direction: whose operation is in flight, or NULL. */
-    weir_task *closer;     /* Suspended in weir_tcp_close, or NULL. */
-    weir_wait closing;     /* The closer's record. */
-    weir_operation close_operation;
     union {
-        weir_message messages[2]; /* By direction: of a vectored operation; a connect's address. */
-        weir_task turn;           /* Of a close for which nothing is in flight any more. */
-    } spare;
-    uint8_t state;  /* enum tcp_state in core/io/tcp.h. */
-    bool releasing; /* close_operation is in flight. */
+        weir_buffer in;             /* What a whole read has left to fill, */
+        weir_const_buffer out;      /* a whole write to send. */
+        weir_message *message;      /* Of a vectored operation; a connect's address. */
+    } rest[2];                      /* By direction. */
+    struct weir_tcp_source *source; /* Through which it is read (<weir/tcp_source.h>), or NULL. */
+    weir_task *closer;              /* Suspended in weir_tcp_close, or NULL. */
+    int failure;                    /* How the connection was lost; 0: it was not. */
+    uint8_t state;                  /* enum tcp_state in core/io/tcp.h. */
+    bool releasing; /* The descriptor's release is in flight: the closer's operation. */
     bool resets;    /* WEIR_TCP_LINGER_SECONDS is 0: closing resets. */
     bool has_ended; /* A read has met the end. */
-    int failure;    /* How the connection was lost; 0: it was not. */
 } weir_tcp_socket;
 
 /** Prepare a closed socket. */
@@ -57,7 +59,7 @@ WEIR_PUBLIC bool weir_tcp_is_open(const weir_tcp_socket *socket);
  * Connect to a peer. Opens the socket on the task's loop; on failure it is closed again.
  *
  * Completes  when the connection stands or failed
- * Result     {0, 0}; -ECONNREFUSED, -ETIMEDOUT (the kernel's), -ENETUNREACH, -EMFILE, …
+ * Result     {0, 0}; -ECONNREFUSED, -ETIMEDOUT (the kernel's), -ENETUNREACH, -EMFILE, -ENOMEM, …
  * Borrows    socket until then; peer only for the call
  * Overlap    nothing else on the socket but weir_tcp_close
  * Cancel     WEIR_CANCELLED; the socket is closed
@@ -100,11 +102,12 @@ WEIR_PUBLIC void weir_tcp_cancel(weir_tcp_socket *socket);
 /** End a direction; does not wait. Returns 0 or a negative errno: -ENOTCONN, WEIR_CLOSED. */
 WEIR_PUBLIC int weir_tcp_shutdown(weir_tcp_socket *socket, enum weir_tcp_direction direction);
 
-/** The endpoints of an open socket. Return 0 or a negative errno: -ENOTCONN, WEIR_CLOSED. */
+/** The endpoints of an open socket. Return 0 or a negative errno: -ENOTCONN, WEIR_CLOSED; and, where
+ * the loop has direct descriptors, -EMFILE: the call takes a plain one while it lasts. */
 WEIR_PUBLIC int weir_tcp_local(const weir_tcp_socket *socket, weir_endpoint *ret_endpoint);
 WEIR_PUBLIC int weir_tcp_peer(const weir_tcp_socket *socket, weir_endpoint *ret_endpoint);
 
-/** Set or read an option. Return 0 or a negative errno: -EINVAL, WEIR_CLOSED. */
+/** Set or read an option. Return 0 or a negative errno: -EINVAL, WEIR_CLOSED; -EMFILE as above. */
 WEIR_PUBLIC int weir_tcp_option_set(weir_tcp_socket *socket, enum weir_tcp_option option,
                                     int value);
 WEIR_PUBLIC int weir_tcp_option_get(const weir_tcp_socket *socket, enum weir_tcp_option option,
@@ -150,8 +153,8 @@ WEIR_PUBLIC int weir_tcp_acceptor_local(const weir_tcp_acceptor *acceptor,
 /**
  * Accept a connection into a closed socket.
  *
- * Completes  when a connection has come; at once when one is queued. While the process or the system
- *            is out of descriptors or memory it waits, tries again after a growing delay (5 ms to
+ * Completes  when a connection has come; at once when one is queued. While the process, the system or
+ *            the loop's own table is out of descriptors or memory it waits, tries again after a growing delay (5 ms to
  *            320 ms) and whenever this loop closes a socket, and loses no queued connection.
  * Result     {0, 0}; WEIR_CANCELLED when the acceptor is closed
  * Borrows    acceptor and socket until then

@@ -12,6 +12,7 @@
 #include <weir/signal.h>
 #include <weir/stage_one.h>
 #include <weir/tcp.h>
+#include <weir/tcp_source.h>
 #include <weir/timer.h>
 
 #endif

@@ -24,7 +24,8 @@
  * differs (their own threads, real clocks, addresses as numbers).
  *
  * Always watched, whatever the programs check themselves: nothing touches an operation, its memory (a
- * MiB of it) or its socket while the kernel owns it; one operation reads and one writes a socket; no
+ * MiB of it) or its socket while the kernel owns it; what a loop lends is only read, and given back once,
+ * before the loop ends; one operation reads and one writes a socket; no
  * socket goes while an operation is in flight on it; a loop ends without a timer, a frame or an open
  * object, and before the program that made it; the last program of a host leaves no descriptor, the
  * last of all no frame and no thread. What is broken, and the assertion of the library's that fails,
@@ -65,7 +66,7 @@ typedef struct weir_sim_faults {
     uint16_t slow_completion;    /* An operation completes up to a millisecond later. */
     uint16_t spurious_wakeup;    /* A wait, of a loop or on a condition, ends for nothing: EINTR. */
     uint16_t late_cancel;        /* A cancel arrives up to a millisecond later, or too late. */
-    uint16_t multishot_end;      /* A multishot accept ends with the descriptor that it gives. */
+    uint16_t multishot_end;      /* A multishot ends with what it gives: a descriptor, a buffer. */
     uint16_t tiny_queues;        /* A loop has queues of a few entries, which overflow. */
     uint16_t lost_connection;    /* An accept meets a connection that is gone: ECONNABORTED. */
     uint16_t refused_connection; /* A connect is refused though somebody listens. */
@@ -74,6 +75,7 @@ typedef struct weir_sim_faults {
     uint16_t no_kernel_memory;   /* ENOBUFS, ENOMEM: open, attach, connect, accept. */
     uint16_t no_frames;          /* The memory of child frames is exhausted. */
     uint16_t stalled_program;    /* A program that could run does not, up to 20 ms. Of no level. */
+    uint16_t no_buffers;         /* A receive finds no buffer to lend, and waits for its loop. */
 } weir_sim_faults;
 
 /** The highest level. */

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""One sample: a server, a client, a measured window."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench_process import BenchError, Load, Server, client_run, cpu_clock
+
+COUNTING_SECONDS = 0.2
+COUNTING_GRACE_SECONDS = 0.6  # in which perf starts and ends
+CLIENTS = {"other": "the other core", "same": "the same core"}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The parameters of one invocation."""
+
+    programs: Path
+    servers: tuple
+    clients: tuple
+    connections: tuple
+    sizes: tuple
+    rounds: int
+    seconds: float
+    warmup: float
+    server_cpu: int
+    client_cpu: int
+    random: random.Random
+
+    def client(self):
+        return self.programs / "weir-lat"
+
+    def cases(self):
+        return [Case(client, connections, size) for client in self.clients
+                for size in self.sizes for connections in self.connections]
+
+    def command(self, contender):
+        return contender.arguments(self.programs)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: a load, and the core the client runs on, seen from the server."""
+
+    client: str
+    connections: int
+    size: int
+
+    def text(self):
+        return f"client on {CLIENTS[self.client]}, {self.connections:,} x {self.size:,} bytes"
+
+
+@dataclass(frozen=True)
+class Sample:
+    rate: float  # messages a second
+    cpu_ns: float  # of the server, a message
+    p50_us: float
+    p99_us: float
+
+
+def progress(text):
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def heading(title, *lines):
+    progress("")
+    print(f"\n{title}\n")
+    for line in lines:
+        print(f"  {line}")
+    if lines:
+        print()
+
+
+def client_cpu_of(bench, case):
+    return bench.server_cpu if case.client == "same" else bench.client_cpu
+
+
+def sample_take(bench, contender, case):
+    """One server, one client, one measured window.
+
+    The server's run time is read over a window as long as the client's and inside the time in which
+    the client keeps it busy, so neither start-up nor connecting is counted.
+    """
+    load = Load(case.connections, case.size, bench.seconds, bench.warmup)
+    window = {}
+
+    def watch():
+        time.sleep(bench.warmup)
+        window["wall"], window["cpu"] = time.monotonic_ns(), cpu_clock(server.pid)
+        time.sleep(bench.seconds)
+        window["wall"] = time.monotonic_ns() - window["wall"]
+        window["cpu"] = cpu_clock(server.pid) - window["cpu"]
+
+    with Server(bench.command(contender), bench.server_cpu) as server:
+        report = client_run(bench.client(), server, load, client_cpu_of(bench, case), watch)
+    rate, latency = report["messages_per_second"], report["latency_us"]
+    messages = rate * window["wall"] / 1e9
+    if window["cpu"] == 0:
+        raise BenchError("the server did not run while it was measured")
+    return asdict(Sample(rate, window["cpu"] / messages, latency["p50"], latency["p99"]))
+
+
+def samples_take(bench, contenders, cases):
+    """Every case once a round, so that a disturbance hits one round of many cases, not many rounds
+    of one case; the order of the cases and of the servers is drawn anew each time. A sample that
+    could not be taken is None, and among the failures."""
+    samples = {case: {contender.name: [] for contender in contenders} for case in cases}
+    failures = []
+    for number in range(bench.rounds):
+        for index, case in enumerate(bench.random.sample(cases, len(cases))):
+            progress(f"round {number + 1} of {bench.rounds}, case {index + 1} of {len(cases)}")
+            for contender in bench.random.sample(contenders, len(contenders)):
+                sample = None
+                try:
+                    sample = sample_take(bench, contender, case)
+                except BenchError as error:
+                    failures.append(f"{contender.name}, {case.text()}: {error}")
+                samples[case][contender.name].append(sample)
+    progress("")
+    return samples, failures
+
+
+def calls_can_be_counted():
+    """By the kernel, which perf asks; it may not be there, or be forbidden to."""
+    if shutil.which("perf") is None:
+        return False
+    trial = ["perf", "stat", "-e", "raw_syscalls:sys_enter", "-x", ",", "--", "true"]
+    return subprocess.run(trial, capture_output=True, check=False).returncode == 0
+
+
+def calls_count(bench, contender, case):
+    """System calls a message, in a run of its own: what counts them costs the server time."""
+    load = Load(case.connections, case.size, COUNTING_SECONDS + COUNTING_GRACE_SECONDS, 0.1)
+
+    def count():
+        time.sleep(load.warmup)
+        command = ["perf", "stat", "-e", "raw_syscalls:sys_enter", "-x", ",", "-o", counted.name]
+        command += ["-p", str(server.pid), "--", "sleep", str(COUNTING_SECONDS)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    with tempfile.NamedTemporaryFile(mode="r") as counted:
+        with Server(bench.command(contender), bench.server_cpu) as server:
+            report = client_run(bench.client(), server, load, client_cpu_of(bench, case), count)
+        lines = [line.split(",") for line in counted.read().splitlines() if "sys_enter" in line]
+    if len(lines) != 1 or not lines[0][0].isdigit():
+        return None
+    return int(lines[0][0]) / (report["messages_per_second"] * COUNTING_SECONDS)
+
+
+def tools_found(*tools):
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        print(f"  skipped: {' and '.join(missing)} not installed")
+    return not missing
+
+
+def programs_check(folder, names):
+    for name in sorted(names):
+        if not os.access(folder / name, os.X_OK):
+            raise BenchError(f"{folder / name} is missing: build it first")

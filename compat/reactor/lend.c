@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receives into lent buffers.
+ *
+ * A buffer is taken for an attempt and put back unless bytes came, so the top of the stack is what the
+ * last attempt has touched. Receives that find none stand in a line of their own, and go first when
+ * some have been given back: each lends as many as in any turn, or is again the last in line.
+ */
+#include "reactor.h"
+
+#include <errno.h>
+
+enum {
+    LENT_MAX = 16,      /* What a wait lends: 256 KiB of the default size stay in a cache. */
+    LENT_BATCH_MAX = 4, /* What one receive lends before others get their turn. */
+};
+
+int weir_reactor_start_lent(weir_reactor *reactor, weir_operation *operation, weir_handle *handle,
+                            weir_reactor_attempt_fn *attempt)
+{
+    weir_reactor_request request = {
+        .attempt = attempt,
+        .size = reactor->lending.buffers.buffer_bytes,
+    };
+
+    if (!weir_lending_reserve(&reactor->lending.buffers))
+        return -ENOMEM;
+    (void)weir_reactor_start_multishot(reactor, operation, handle, WEIR_READING, &request);
+    weir_reactor_record_of(operation)->is_lent = true;
+    return WEIR_IN_FLIGHT;
+}
+
+/* Waiting for a buffer. */
+
+static void starve(weir_reactor *reactor, weir_operation *operation)
+{
+    struct weir_reactor_lending *self = &reactor->lending;
+
+    weir_reactor_record_of(operation)->state = WEIR_REACTOR_STARVED;
+    weir_reactor_record_of(operation)->next = NULL;
+    if (self->starved_first)
+        weir_reactor_record_of(self->starved_last)->next = operation;
+    else
+        self->starved_first = operation;
+    self->starved_last = operation;
+    reactor->statistics->lent_starved++;
+}
+
+/* Rare, so a walk. */
+void weir_reactor_remove_starved(weir_reactor *reactor, const weir_operation *operation)
+{
+    struct weir_reactor_lending *self = &reactor->lending;
+    weir_operation **link = &self->starved_first;
+    weir_operation *previous = NULL;
+
+    while (*link != operation) {
+        previous = *link;
+        link = &weir_reactor_record_of(previous)->next;
+    }
+    *link = weir_reactor_record_of(*link)->next;
+    if (self->starved_last == operation)
+        self->starved_last = previous;
+}
+
+/* It ends: one that finds a buffer lends it, or leaves the line. */
+void weir_reactor_feed(weir_reactor *reactor)
+{
+    struct weir_reactor_lending *self = &reactor->lending;
+
+    self->left = LENT_MAX;
+    while (self->starved_first && self->buffers.free && self->left > 0) {
+        weir_operation *operation = self->starved_first;
+
+        self->starved_first = weir_reactor_record_of(operation)->next;
+        weir_reactor_deliver_lent(reactor, operation);
+    }
+}
+
+/* Delivering. */
+
+/* Attempt with this buffer, and put it back unless bytes came. */
+static int attempt_with(weir_reactor *reactor, struct weir_reactor_record *mine, weir_lent *lent)
+{
+    int result;
+
+    mine->request.data = lent->data;
+    result = weir_reactor_attempt(mine->handle, WEIR_READING, &mine->request);
+    if (result <= 0)
+        weir_lending_put(&reactor->lending.buffers, lent);
+    return result;
+}
+
+static void lend(weir_reactor *reactor, weir_operation *operation, const weir_lent *lent,
+                 int result)
+{
+    reactor->lending.left--;
+    reactor->completions++;
+    operation->ops->completed(operation, result,
+                              WEIR_OPERATION_MORE | WEIR_OPERATION_LENT |
+                                  lent->index << WEIR_OPERATION_LENT_SHIFT);
+}
+
+void weir_reactor_deliver_lent(weir_reactor *reactor, weir_operation *operation)
+{
+    struct weir_reactor_record *mine = weir_reactor_record_of(operation);
+    int left;
+
+    mine->state = WEIR_REACTOR_DELIVERING;
+    for (left = LENT_BATCH_MAX; left > 0 && reactor->lending.left > 0; left--) {
+        weir_lent *lent = weir_lending_take(&reactor->lending.buffers);
+        int result;
+
+        if (WEIR_UNLIKELY(!lent)) {
+            starve(reactor, operation);
+            return;
+        }
+        result = attempt_with(reactor, mine, lent);
+        if (result == WEIR_IN_FLIGHT) {
+            mine->state = WEIR_REACTOR_PARKED;
+            return;
+        }
+        if (result <= 0) {
+            weir_reactor_finish(reactor, operation, result);
+            return;
+        }
+        lend(reactor, operation, lent, result);
+        if (mine->state != WEIR_REACTOR_DELIVERING)
+            return;
+        if (!weir_reactor_is_believed_ready(weir_reactor_belief_of(mine->handle), WEIR_READING)) {
+            mine->state = WEIR_REACTOR_PARKED;
+            return;
+        }
+    }
+    mine->state = WEIR_REACTOR_QUEUED;
+    weir_reactor_enqueue(reactor, operation);
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sources on TCP sockets.
+ *
+ * The multishot receive is armed when a pull finds nothing, and stays armed, so that a connection that
+ * talks pays for it once. What it completes stands in a queue of lent buffers. When that is long,
+ * because nobody consumes, the receive is cancelled, and the kernel's own buffer holds the rest.
+ *
+ *      IDLE --a pull finds nothing--> ARMED --queue is long--> PAUSING --cancelled--> IDLE
+ *                                       '--end, failure--> ENDED
+ */
+#include <errno.h>
+
+#include "tcp.h"
+
+enum { HELD_MAX = 8 };
+
+/* The record of a pull, in the scratch of its task. */
+struct pull {
+    weir_wait wait;
+    weir_tcp_source *source;
+    weir_const_buffer *ret_buffers;
+    size_t max;
+};
+
+_Static_assert(sizeof(struct pull) <= sizeof(((weir_task *)0)->scratch), "fits");
+
+static weir_tcp_source *self_of(weir_buffer_source *source)
+{
+    return WEIR_CONTAINER_OF(source, weir_tcp_source, source);
+}
+
+static weir_backend *backend_of(const weir_tcp_source *self)
+{
+    return tcp_backend_of(self->socket);
+}
+
+/* What is held. */
+
+static void hold_first(weir_tcp_source *self, weir_lent *lent, uint32_t size)
+{
+    lent->size = size;
+    lent->next = NULL;
+    self->first = lent;
+    self->last = lent;
+    self->held_count = 1;
+}
+
+static void hold(weir_tcp_source *self, weir_lent *lent, uint32_t size)
+{
+    if (!self->first) {
+        hold_first(self, lent, size);
+        return;
+    }
+    lent->size = size;
+    lent->next = NULL;
+    self->last->next = lent;
+    self->last = lent;
+    self->held_count++;
+}
+
+static void give_back_first(weir_tcp_source *self)
+{
+    weir_lent *lent = self->first;
+
+    self->first = lent->next;
+    self->consumed = 0;
+    self->held_count--;
+    backend_of(self)->ops->give_back(backend_of(self), lent);
+}
+
+/* Show what is held. Returns in how many buffers. */
+static size_t show(weir_tcp_source *self, weir_const_buffer *ret_buffers, size_t max)
+{
+    const weir_lent *lent = self->first;
+    size_t skip = self->consumed;
+    size_t count = 0;
+
+    self->pulled = 0;
+    for (; lent && count < max; lent = lent->next) {
+        ret_buffers[count++] = weir_const_buffer_of(lent->data + skip, lent->size - skip);
+        self->pulled += lent->size - skip;
+        skip = 0;
+    }
+    return count;
+}
+
+/* Pulls. */
+
+static void wake_puller(weir_tcp_source *self, int error, size_t count)
+{
+    weir_task *task = self->puller;
+
+    self->puller = NULL;
+    weir_loop_wake_task(self->socket->handle.loop, task, error, count);
+}
+
+static void pull_stop(weir_wait *wait, weir_task *task, unsigned bits)
+{
+    (void)bits;
+    wake_puller(((struct pull *)(void *)wait)->source, weir_task_stop_error(task), 0);
+}
+
+static const struct weir_wait_ops pull_ops = {
+    .name = "pull",
+    .stop = pull_stop,
+    .dump = weir_wait_dump_nothing,
+};
+
+/* 0 or why not. */
+static int arm(weir_tcp_source *self)
+{
+    int result;
+
+    if (self->armed)
+        return 0;
+    result = backend_of(self)->ops->receive_lent(backend_of(self), &self->receive,
+                                                 &self->socket->handle);
+    self->armed = result == WEIR_IN_FLIGHT;
+    return self->armed ? 0 : result;
+}
+
+static void stop_receiving(weir_tcp_source *self)
+{
+    if (!self->armed || self->pausing)
+        return;
+    self->pausing = true;
+    backend_of(self)->ops->cancel(backend_of(self), &self->receive);
+}
+
+/* Something has come for the task that waits, or the receive has ended and is begun again for it. */
+static void serve(weir_tcp_source *self)
+{
+    int error;
+    const struct pull *pull = (const struct pull *)(const void *)self->puller->scratch;
+
+    if (self->first) {
+        wake_puller(self, 0, show(self, pull->ret_buffers, pull->max));
+        return;
+    }
+    error = self->has_more ? arm(self) : self->failure;
+    if (error)
+        wake_puller(self, error, 0);
+}
+
+static weir_task *source_pull(weir_task *task, weir_buffer_source *source,
+                              weir_const_buffer *ret_buffers, size_t max)
+{
+    weir_tcp_source *self = self_of(source);
+    struct pull *pull = (struct pull *)(void *)task->scratch;
+    int error = weir_task_stop_error(task);
+
+    WEIR_ASSERT(!self->puller, "one pull of a source is in flight");
+    if (error)
+        return weir_task_complete(task, error, 0);
+    if (self->socket->state != TCP_OPEN)
+        return weir_task_complete(task, WEIR_CLOSED, 0);
+    WEIR_ASSERT(self->socket->source == self, "a socket has one source, and both stay in place");
+    weir_loop_assert_own(self->socket->handle.loop, task);
+    if (self->first)
+        return weir_task_complete(task, 0, show(self, ret_buffers, max));
+    error = self->has_more ? arm(self) : self->failure;
+    if (error)
+        return weir_task_complete(task, error, 0);
+
+    pull->wait.ops = &pull_ops;
+    pull->source = self;
+    pull->ret_buffers = ret_buffers;
+    pull->max = max;
+    self->puller = task;
+    return weir_task_suspend(task, &pull->wait);
+}
+
+static void source_consume(weir_buffer_source *source, size_t size)
+{
+    weir_tcp_source *self = self_of(source);
+
+    WEIR_ASSERT(size <= self->pulled, "what is consumed has been pulled");
+    self->pulled -= size;
+    while (size > 0) {
+        size_t left = self->first->size - self->consumed;
+
+        if (size < left) {
+            self->consumed += (uint32_t)size;
+            return;
+        }
+        size -= left;
+        give_back_first(self);
+    }
+}
+
+static const struct weir_buffer_source_ops source_ops = {
+    .name = "tcp",
+    .pull = source_pull,
+    .consume = source_consume,
+};
+
+/* The receive. */
+
+/* What does not last, as a want of memory, is for the pull that waits: the next one tries again. */
+static void note_end(weir_tcp_source *self, int result)
+{
+    if (result == -ECANCELED) /* Ours: it ends the receive and nothing else. */
+        return;
+    result = weir_tcp_lasting(self->socket, WEIR_READING, result);
+    if (result == 0 || result == self->socket->failure) {
+        self->has_more = false;
+        self->failure = result == 0 ? WEIR_EOF : result;
+    } else if (self->puller) {
+        wake_puller(self, result, 0);
+    }
+}
+
+/* Somebody waits, so nothing was held. */
+static void serve_first(weir_tcp_source *self, weir_lent *lent, uint32_t size)
+{
+    const struct pull *pull = (const struct pull *)(const void *)self->puller->scratch;
+
+    hold_first(self, lent, size);
+    self->pulled = size;
+    pull->ret_buffers[0] = weir_const_buffer_of(lent->data, size);
+    wake_puller(self, 0, 1);
+}
+
+/* Apart, so that what is usual needs no frame. */
+WEIR_NOINLINE static void receive_completed_otherwise(weir_tcp_source *self, int result,
+                                                      unsigned flags)
+{
+    if (!(flags & WEIR_OPERATION_MORE)) {
+        self->armed = false;
+        self->pausing = false;
+    }
+    if (flags & WEIR_OPERATION_LENT)
+        hold(self, backend_of(self)->ops->lent(backend_of(self), flags), (uint32_t)result);
+    else
+        note_end(self, result);
+    if (self->socket->state != TCP_OPEN)
+        weir_tcp_socket_advance_closing(self->socket);
+    else if (self->puller)
+        serve(self);
+    else if (self->held_count >= HELD_MAX)
+        stop_receiving(self);
+}
+
+static void receive_completed(weir_operation *operation, int result, unsigned flags)
+{
+    weir_tcp_source *self = operation->object;
+    unsigned usual = WEIR_OPERATION_LENT | WEIR_OPERATION_MORE;
+
+    if (WEIR_LIKELY((flags & usual) == usual && self->puller))
+        serve_first(self, backend_of(self)->ops->lent(backend_of(self), flags), (uint32_t)result);
+    else
+        receive_completed_otherwise(self, result, flags);
+}
+
+static void nothing_to_stop(weir_wait *wait, weir_task *task, unsigned bits)
+{
+    /* No task waits for the receive itself. */
+    (void)wait;
+    (void)task;
+    (void)bits;
+}
+
+static const struct weir_operation_ops receive_ops = {
+    .wait = {.name = "receive", .stop = nothing_to_stop, .dump = weir_wait_dump_nothing},
+    .completed = receive_completed,
+};
+
+/* Life. */
+
+void weir_tcp_source_init(weir_tcp_source *source, weir_tcp_socket *socket)
+{
+    WEIR_ASSERT(socket->state == TCP_CLOSED, "a source is put on a closed socket");
+
+    *source = (weir_tcp_source){.source.ops = &source_ops, .socket = socket};
+    source->receive.ops = &receive_ops;
+    source->receive.object = source;
+    socket->source = source;
+}
+
+void weir_tcp_source_open(weir_tcp_source *self)
+{
+    self->has_more = true;
+}
+
+void weir_tcp_source_cancel(weir_tcp_source *self)
+{
+    if (self->puller)
+        wake_puller(self, WEIR_CANCELLED, 0);
+}
+
+void weir_tcp_source_end(weir_tcp_source *self)
+{
+    stop_receiving(self);
+}
+
+bool weir_tcp_source_is_receiving(const weir_tcp_source *self)
+{
+    return self->armed;
+}
+
+bool weir_tcp_source_is_holding(const weir_tcp_source *self)
+{
+    return self->first != NULL;
+}
+
+void weir_tcp_source_give_back(weir_tcp_source *self)
+{
+    while (self->first)
+        give_back_first(self);
+    self->pulled = 0;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* The buffers that a backend lends. */
+#include "lending.h"
+
+#include <stdlib.h>
+
+#include <weir/assert.h>
+
+enum {
+    LINE_BYTES = 64,
+    BUFFER_BYTES = 16 * 1024,
+    BYTES_MAX = 64 * 1024 * 1024,
+    BUFFER_BYTES_MAX = 1 << 30, /* A result counts them. */
+};
+
+struct weir_lending_block {
+    weir_lent buffers[WEIR_LENDING_BLOCK];
+    uint8_t *memory;
+};
+
+void weir_lending_init(weir_lending *lending, size_t buffer_bytes, size_t bytes_max)
+{
+    size_t count_max;
+
+    if (buffer_bytes == 0)
+        buffer_bytes = BUFFER_BYTES;
+    if (buffer_bytes > BUFFER_BYTES_MAX)
+        buffer_bytes = BUFFER_BYTES_MAX;
+    if (bytes_max == 0)
+        bytes_max = BYTES_MAX;
+    count_max = bytes_max / buffer_bytes / WEIR_LENDING_BLOCK * WEIR_LENDING_BLOCK;
+    if (count_max == 0)
+        count_max = WEIR_LENDING_BLOCK;
+    if (count_max > WEIR_LENDING_BUFFERS_MAX)
+        count_max = WEIR_LENDING_BUFFERS_MAX;
+    *lending = (weir_lending){.buffer_bytes = buffer_bytes, .count_max = (uint32_t)count_max};
+}
+
+void weir_lending_fini(weir_lending *lending)
+{
+    uint32_t i;
+
+    WEIR_ASSERT(lending->taken == 0, "every lent buffer is given back before its loop ends");
+    for (i = 0; i < lending->count / WEIR_LENDING_BLOCK; i++) {
+        free(lending->blocks[i]->memory);
+        free(lending->blocks[i]);
+    }
+    free(lending->blocks);
+}
+
+/* Whole lines, and one more, so that no two buffers begin in the same set. */
+static size_t stride_of(const weir_lending *lending)
+{
+    return (lending->buffer_bytes + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES + LINE_BYTES;
+}
+
+static struct weir_lending_block *block_new(const weir_lending *lending)
+{
+    struct weir_lending_block *block;
+
+    if (stride_of(lending) > SIZE_MAX / WEIR_LENDING_BLOCK)
+        return NULL;
+    block = malloc(sizeof *block);
+    if (!block)
+        return NULL;
+    block->memory = aligned_alloc(LINE_BYTES, WEIR_LENDING_BLOCK * stride_of(lending));
+    if (!block->memory) {
+        free(block);
+        return NULL;
+    }
+    return block;
+}
+
+static bool add_block(weir_lending *lending)
+{
+    struct weir_lending_block *block;
+    uint32_t i;
+
+    if (!lending->blocks)
+        lending->blocks = calloc(lending->count_max / WEIR_LENDING_BLOCK, sizeof *lending->blocks);
+    block = lending->blocks ? block_new(lending) : NULL;
+    if (!block)
+        return false;
+    lending->blocks[lending->count / WEIR_LENDING_BLOCK] = block;
+    for (i = WEIR_LENDING_BLOCK; i-- > 0;) {
+        block->buffers[i].data = block->memory + i * stride_of(lending);
+        block->buffers[i].index = lending->count + i;
+        block->buffers[i].next = lending->free;
+        lending->free = &block->buffers[i];
+    }
+    lending->count += WEIR_LENDING_BLOCK;
+    return true;
+}
+
+bool weir_lending_reserve(weir_lending *lending)
+{
+    return lending->count > 0 || add_block(lending);
+}
+
+weir_lent *weir_lending_take(weir_lending *lending)
+{
+    weir_lent *lent;
+
+    if (WEIR_UNLIKELY(!lending->free) &&
+        (lending->count == lending->count_max || !add_block(lending)))
+        return NULL;
+    lent = lending->free;
+    lending->free = lent->next;
+    lending->taken++;
+    return lent;
+}
+
+void weir_lending_put(weir_lending *lending, weir_lent *lent)
+{
+    lent->next = lending->free;
+    lending->free = lent;
+    lending->taken--;
+}
+
+weir_lent *weir_lending_at(const weir_lending *lending, uint32_t index)
+{
+    WEIR_ASSERT(index < lending->count, "a lent buffer is one of the backend's");
+
+    return &lending->blocks[index / WEIR_LENDING_BLOCK]->buffers[index % WEIR_LENDING_BLOCK];
+}

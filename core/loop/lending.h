@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_LENDING_H
+#define WEIR_LENDING_H
+
+/*
+ * Buffers that a backend lends: it receives into them, and whoever is told of the bytes holds the
+ * buffer until he gives it back.
+ *
+ * A stack, so that the buffer that was used last, whose lines are still in the cache, is used next.
+ * It grows by blocks, when the stack is empty, up to a bound that is fixed at birth; memory that was
+ * never used is not resident. Buffers do not begin a power of two apart: their first lines, which
+ * are all that short messages use, would share a set of the cache.
+ *
+ * Each backend has one. Loop's thread. Source: lending.c. Tests: tests/unit/test_lending.c.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** A buffer. While it is lent, next and size are its holder's. */
+typedef struct weir_lent {
+    struct weir_lent *next;
+    uint8_t *data;
+    uint32_t size;
+    uint32_t index; /* Names it. Never changes. */
+} weir_lent;
+
+enum {
+    WEIR_LENDING_BUFFERS_MAX = 65536, /* What a completion's flags can name. */
+    WEIR_LENDING_BLOCK = 32,          /* Buffers that come together. */
+};
+
+struct weir_lending_block;
+
+typedef struct weir_lending {
+    struct weir_lending_block **blocks; /* By index / WEIR_LENDING_BLOCK; NULL until the first. */
+    weir_lent *free;                    /* The stack, by next. */
+    size_t buffer_bytes;
+    uint32_t count; /* Buffers that exist; a multiple of WEIR_LENDING_BLOCK. */
+    uint32_t count_max;
+    uint32_t taken;
+} weir_lending;
+
+/**
+ * @buffer_bytes  of each; 0: the default, 16 KiB
+ * @bytes_max     of all; 0: the default, 64 MiB. At least one block is allowed
+ */
+void weir_lending_init(weir_lending *lending, size_t buffer_bytes, size_t bytes_max);
+
+/** Asserts that all buffers are back. */
+void weir_lending_fini(weir_lending *lending);
+
+/** Make the first buffers unless they are there. False: there is no memory. From then on who finds none
+ * waits for a holder. */
+bool weir_lending_reserve(weir_lending *lending);
+
+/** The buffer that was put back last, or a new one; NULL: all are taken, or there is no memory. */
+weir_lent *weir_lending_take(weir_lending *lending);
+
+/** Put a buffer back. */
+void weir_lending_put(weir_lending *lending, weir_lent *lent);
+
+/** The buffer of this index. */
+weir_lent *weir_lending_at(const weir_lending *lending, uint32_t index);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of connections: see connection.h. */
+#include "connection.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/mman.h>
+
+peer_connection *weir_peer_connections_map(void)
+{
+    size_t size = weir_peer_connections_limit() * sizeof(peer_connection);
+    void *table = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (table == MAP_FAILED)
+        weir_peer_die("mmap", errno);
+    /* Where huge pages are always on, a connection would cost 2 MiB for its first byte. */
+    (void)madvise(table, size, MADV_NOHUGEPAGE);
+    return table;
+}

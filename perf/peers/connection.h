@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_PERF_PEERS_CONNECTION_H
+#define WEIR_PERF_PEERS_CONNECTION_H
+
+/*
+ * The connections of the hand-written servers that give each a buffer of its own.
+ */
+
+#include <stdint.h>
+
+#include "peer.h"
+
+/**
+ * One connection: what was received and how much of it has been sent back.
+ *
+ * The bookkeeping has a cache line of its own in front of the buffer. Besides keeping the buffer
+ * aligned, the line staggers the buffers: at a stride of exactly 16 KiB they would all begin in the
+ * same few cache sets.
+ */
+typedef struct peer_connection {
+    _Alignas(64) int fd;
+    uint32_t sent;                              /* bytes of the buffer sent back, up to received */
+    uint32_t received;                          /* bytes in the buffer */
+    _Alignas(64) char buffer[PEER_BUFFER_SIZE]; /* receives only when all of it has been sent */
+} peer_connection;
+
+/**
+ * Reserve the connection table, indexed by descriptor.
+ *
+ * Memory is only address space until a connection touches it, and it is touched again by the next
+ * connection with that descriptor: no allocation and no free list in the servers. Every descriptor
+ * has its place: see weir_peer_connections_limit.
+ */
+peer_connection *weir_peer_connections_map(void);
+
+#endif
