@@ -14,20 +14,23 @@ import platform
 import random
 import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 from bench_counts import descriptors_raise, idle_block, instructions_block, syscalls_block
 from bench_process import BenchError
-from bench_sample import Bench, Case, progress, programs_check
+from bench_sample import Bench, heading, progress, programs_check
 from bench_servers import BY_NAME, SERVERS
+from bench_spin import spin_block, spin_show
 from bench_suite import suite_block, suite_show
 from bench_table import aims_show, matrix_show, means_show, table_measure, table_show
 
 ROOT = Path(__file__).resolve().parent.parent
 BUSY_SHARE_MAX = 0.05
 SAMPLE_SECONDS = 0.2  # of a sample, beside its warm-up and window
+SCALE_CONNECTIONS = 1_000_000
 CALLS_SECONDS = 1.1  # of counting the system calls of a row's server
 
 
@@ -48,27 +51,38 @@ def table_block(bench):
 def table_block_show(table):
     table_show(table)
     matrix_show(table)
-    means_show(table)
-    aims_show(table)
 
 
-def spin_block(bench):
-    """One connection, client on the other core: what spinning is for."""
-    spinning = [server.as_shipped() for server in bench.servers if server.as_shipped()]
-    if "other" not in bench.clients or not spinning:
-        return None
-    beside = [server for server in bench.servers if server.kind == "floor"]
-    cases = [Case("other", 1, size) for size in bench.sizes]
-    table = table_measure(bench, (*spinning, *beside), cases, counting=False)
-    spin_block_show(table)
-    return table
+def scale_block(bench):
+    heading(
+        f"Idle connections, {SCALE_CONNECTIONS:,} if the machine carries them (weir-scale)",
+        "about 10 GB and a few minutes: only when asked for",
+    )
+    command = [bench.programs / "weir-scale", "--connections", str(SCALE_CONNECTIONS)]
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    print(run.stdout)
+    return {"output": run.stdout.splitlines(), "failures": ["weir-scale"] * (run.returncode != 0)}
 
 
-def spin_block_show(table):
-    table_show(table, "weir-echo spinning before it sleeps, as it does unless told; the others sleep"
-                      " at once")
+# ---- The end: all that was measured, together
 
 
+def counted(rows, field):
+    return {row["server"]: row[field] for row in rows or () if field in row}
+
+
+def overview_show(results):
+    table = results.get("table")
+    if not table:
+        return
+    counts = {
+        "idle bytes": counted(results.get("idle"), "bytes_64"),
+        "with 16 KiB": counted(results.get("idle"), "bytes_16384"),
+        "instructions": counted(results.get("instructions"), "instructions"),
+    }
+    print()
+    means_show(table, counts)
+    aims_show(table, counts)
 
 
 BLOCKS = {
@@ -78,9 +92,11 @@ BLOCKS = {
     "syscalls": syscalls_block,
     "instructions": instructions_block,
     "suite": suite_block,
+    "scale": scale_block,
 }
-SHOWS = {"table": table_block_show, "spin": spin_block_show, "suite": suite_show}
+SHOWS = {"table": table_block_show, "spin": spin_show, "suite": suite_show}
 QUICK_BLOCKS = ("idle", "table")
+WHOLE_BLOCKS = tuple(name for name in BLOCKS if name != "scale")
 
 
 # ---- The whole
@@ -149,7 +165,7 @@ def arguments_parse():
 def defaults_set(arguments):
     """What was not said; a trial is small."""
     quick = arguments.quick
-    arguments.only = arguments.only or (QUICK_BLOCKS if quick else tuple(BLOCKS))
+    arguments.only = arguments.only or (QUICK_BLOCKS if quick else WHOLE_BLOCKS)
     arguments.connections = arguments.connections or ((1, 64) if quick else (1, 8, 64, 256, 1000))
     arguments.sizes = arguments.sizes or ((64,) if quick else (64, 1024, 16384))
     arguments.rounds = arguments.rounds or (2 if quick else 5)
@@ -188,6 +204,7 @@ def results_show(file):
     for name, show in SHOWS.items():
         if results.get(name):
             show(results[name])
+    overview_show(results)
 
 
 def failures_count(results):
@@ -211,6 +228,7 @@ def measure(arguments):
     try:
         for name in arguments.only:
             results[name] = BLOCKS[name](bench)
+        overview_show(results)
     finally:
         results_write(arguments.results, results)
     return failures_count(results)

@@ -31,12 +31,12 @@ class BenchError(Exception):
 
 
 def _child_prepare(cpu):
-    """What runs in the child between fork and exec."""
+    """What runs in the child between fork and exec; cpu: a core, several, or None, which is all."""
 
     def prepare():
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if cpu is not None:
-            os.sched_setaffinity(0, {cpu})
+            os.sched_setaffinity(0, {cpu} if isinstance(cpu, int) else cpu)
 
     return prepare
 
@@ -178,15 +178,17 @@ class Load:
     size: int
     seconds: float
     warmup: float
+    spins: bool = False  # the client looks for answers for a while before it sleeps
 
 
-def client_run(program, server, load, cpu, during=lambda: None):
+def client_run(program, server, load, cpu, during=lambda: None, options=()):
     """Load the server; `during` runs beside the client. Returns what the client wrote as JSON."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         command = [str(program), "--connections", str(load.connections), "--size", str(load.size)]
         command += ["--duration", f"{load.seconds:g}", "--warmup", f"{load.warmup:g}"]
-        command += ["--json", str(result), server.address]
+        command += [] if load.spins else ["--spin", "0"]
+        command += ["--json", str(result), *options, server.address]
         client = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -52,6 +52,7 @@ class Case:
     client: str
     connections: int
     size: int
+    client_spins: bool = False
 
     def text(self):
         return f"client on {CLIENTS[self.client]}, {self.connections:,} x {self.size:,} bytes"
@@ -89,7 +90,7 @@ def sample_take(bench, contender, case):
     The server's run time is read over a window as long as the client's and inside the time in which
     the client keeps it busy, so neither start-up nor connecting is counted.
     """
-    load = Load(case.connections, case.size, bench.seconds, bench.warmup)
+    load = Load(case.connections, case.size, bench.seconds, bench.warmup, case.client_spins)
     window = {}
 
     def watch():

@@ -27,7 +27,7 @@ class Contender:
         return self.command.split()[0]
 
     def as_shipped(self):
-        """The same, spinning before it sleeps as it does unless told; None if it is that already."""
+        """The same, spinning before it sleeps as it does unless told; None if it does already."""
         if " --spin 0" not in self.command:
             return None
         command = self.command.replace(" --spin 0", "")
@@ -35,14 +35,18 @@ class Contender:
 
 
 FLOORS = ("raw-uring", "raw-multishot")  # what ratios are to: in each row the better of these
+EPOLL_FLOORS = ("raw-epoll", "raw-epoll-shared")  # each connection its buffer, or one for all
 
-# The floors sleep at once, and so do libuv and Asio: like for like, weir-echo does too.
+# The floors sleep at once, and so do libuv and Asio: like for like, weir-echo does too. It receives
+# into buffers that its loop lends it, or into the session's own.
 SERVERS = (
     Contender("weir-uring", "weir-echo --backend uring --spin 0", "weir", FLOORS),
-    Contender("weir-epoll", "weir-echo --backend epoll --spin 0", "weir", ("raw-epoll",)),
+    Contender("weir-uring-own", "weir-echo --backend uring --receive own --spin 0", "weir", FLOORS),
+    Contender("weir-epoll", "weir-echo --backend epoll --spin 0", "weir", EPOLL_FLOORS),
     Contender("raw-uring", "echo-raw-uring", "floor", (), PEER_CONNECTION_BYTES),
     Contender("raw-multishot", "echo-raw-multishot", "floor", (), 12),
     Contender("raw-epoll", "echo-raw-epoll", "floor", (), PEER_CONNECTION_BYTES),
+    Contender("raw-epoll-shared", "echo-raw-epoll-shared", "floor"),
     Contender("asio-callbacks-epoll", "echo-asio-callbacks-epoll", "peer"),
     Contender("asio-callbacks-uring", "echo-asio-callbacks-uring", "peer"),
     Contender("asio-coroutines-epoll", "echo-asio-coroutines-epoll", "peer"),

@@ -77,12 +77,17 @@ def median_of(samples, field, server):
 
 
 def best_of(samples, field, servers, largest=False):
-    """The server with the best median; of two floors the one that is harder to reach."""
-    medians = {server: median_of(samples, field, server) for server in servers}
-    known = {server: median for server, median in medians.items() if median is not None}
-    if not known:
-        return None
-    return (max if largest else min)(known, key=known.get)
+    """The server that is better than the others round by round: of two floors the one that is harder
+    to reach. None if every sample failed."""
+    best = None
+    for server in servers:
+        if best is None or median_of(samples, field, best) is None:
+            best = server
+            continue
+        ratio = Ratio.of(paired(samples, field, server, best))
+        if ratio and (ratio.median > 1 if largest else ratio.median < 1):
+            best = server
+    return best if best and median_of(samples, field, best) is not None else None
 
 
 def geometric_mean(rows):

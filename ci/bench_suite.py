@@ -113,8 +113,8 @@ def suite_show(suite):
         "Rows of Corosio's suite, one thread on one core: weir beside Asio's coroutines",
         f"medians of {rounds} interleaved rounds of {suite['seconds']:g} s, a second; then the time"
         " that weir needs, to Asio's on the same",
-        f"interface, round by round, with the interval that covers its median with {coverage:.1f} %;"
-        " ?: undecided",
+        f"interface, round by round, with the interval that covers its median with {coverage:.1f}"
+        " %; ?: undecided",
     )
     names = "".join(f"{name:>12}" for name in PROGRAMS)
     print(f"  {'':<22}{'':<12}{names}   {'uring to uring':<20} {'epoll to epoll':<20}"

@@ -38,11 +38,14 @@ FIELDS = (
 )
 MORE_IS_BETTER = {field: more for field, *_, more in FIELDS}
 CELL = 28
+NAME = 25
+COUNT = 14
 
 # What a server on io_uring is to cost beside its peers, from so many connections up.
 RIVALS = ("libuv", "asio-coroutines-epoll")
 RIVAL_CONNECTIONS_MIN = 64
 RIVAL_LIMITS = {"same": 0.75, "other": 0.90}
+COUNT_LIMITS = {"idle bytes": 512, "instructions": 350}
 
 
 # ---- Measuring
@@ -83,7 +86,7 @@ def calls_measure(bench, contenders, cases, failures):
 
 
 def case_of(row):
-    return Case(row["client"], row["connections"], row["size"])
+    return Case(row["client"], row["connections"], row["size"], row["client_spins"])
 
 
 def names_of(table, kind=None):
@@ -91,9 +94,9 @@ def names_of(table, kind=None):
 
 
 def floors_of(table, wanted=FLOORS):
-    """Those of the floors that were measured; without one, the first server stands in."""
+    """Those that were measured; without one, other floors or the first server stand in."""
     names = names_of(table)
-    return [floor for floor in wanted if floor in names] or names[:1]
+    return [floor for floor in wanted if floor in names] or names_of(table, "floor") or names[:1]
 
 
 def floor_of(row, field, floors):
@@ -152,14 +155,14 @@ def row_show(table, row):
     floors = floors_of(table)
     titles = "".join(f"  {title:<{CELL - 2}}" for _, title, *_ in FIELDS)
     print(f"  {case_of(row).text()}")
-    print(f"    {'':<22}{titles}calls")
+    print(f"    {'':<{NAME}}{titles}calls")
     for server in names_of(table):
         cells = "".join(
             cell_text(row, field, scale, digits, server, floors)
             for field, _, scale, digits, _ in FIELDS
         )
         calls = row["calls"].get(server)
-        print(f"    {server:<22}{cells}{'' if calls is None else f'{calls:5.2f}'}".rstrip())
+        print(f"    {server:<{NAME}}{cells}{'' if calls is None else f'{calls:5.2f}'}".rstrip())
     print()
 
 
@@ -208,15 +211,19 @@ def matrix_cell(row, server, floors):
     return f"{ratio.median:.2f}{'?' if ratio.is_undecided() else ''}"
 
 
-def means_show(table):
+def means_show(table, counts):
+    """A line a server: what its rows say together, and what was counted besides, by title."""
     floors = floors_of(table)
-    print("All rows together, geometric means of the ratios, with the interval over the rounds\n")
+    print("All rows together: geometric means of the ratios, with the interval over the rounds\n")
     titles = ("messages a second", "CPU a message", "p50", "p99")
-    print(f"  {'':<22}{''.join(f'{title:<20}' for title in titles)}".rstrip())
+    head = "".join(f"{title:<20}" for title in titles)
+    print(f"  {'':<{NAME}}{head}{''.join(f'{title:>{COUNT}}' for title in counts)}")
     for server in names_of(table):
         means = [mean_of(table["rows"], field, server, floors) for field, *_ in FIELDS]
         cells = "".join(f"{ratio_text(mean):<20}" for mean in means)
-        print(f"  {server:<22}{cells}".rstrip())
+        numbers = (count.get(server) for count in counts.values())
+        more = "".join(f"{'' if n is None else format(n, ',.0f'):>{COUNT}}" for n in numbers)
+        print(f"  {server:<{NAME}}{cells}{more}".rstrip())
     print()
 
 
@@ -271,8 +278,19 @@ def aim_p99_show(table):
         print(f"    {server}: {ratio_text(mean)}: {mean.verdict(1) if mean else 'failed'}")
 
 
-def aims_show(table):
+def aim_count_show(title, counts, limit, servers):
+    print(f"  {title}, below {limit}")
+    for server in servers:
+        if server in counts:
+            verdict = "holds" if counts[server] < limit else "fails"
+            print(f"    {server}: {counts[server]:,.0f}: {verdict}")
+
+
+def aims_show(table, counts):
     print("Aims: what holds does so up to its upper bound\n")
     aim_parity_show(table)
     aim_rivals_show(table)
     aim_p99_show(table)
+    for title, limit in COUNT_LIMITS.items():
+        if counts.get(title):
+            aim_count_show(title, counts[title], limit, names_of(table, "weir"))

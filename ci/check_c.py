@@ -42,7 +42,7 @@ PUBLIC = {
     "zlib": "zlib",
     "loop": "loop operation",
     "sim": "sim",
-    "io": "signal tcp timer",
+    "io": "signal tcp tcp_source timer",
     "all": "stage_one weir",
     "test": "test/fail test/fuse test/grinder test/kit test/memory test/run test/script_buffers"
             " test/script_stream test/stream_pair",
@@ -83,6 +83,7 @@ MAY_ALLOCATE = {
     "uring/backend.c",  # and backends.
     "compat/epoll/backend.c",
     "compat/reactor/reactor.c",  # Descriptors by number.
+    "core/loop/lending.c",  # Buffers that backends lend.
     "core/io/tcp_acceptor.c",  # The queue of accepted descriptors.
     "core/sys/posix_fiber.c",  # Fibers, which only worlds have.
     "compat/sim/network.c",  # sim_allocate, for worlds and all that is in them.

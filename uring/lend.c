@@ -18,8 +18,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "lending.h"
-
 enum {
     RING_ENTRIES = 1024, /* The most that are published. */
     RING_BYTES = RING_ENTRIES * sizeof(struct io_uring_buf),

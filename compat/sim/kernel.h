@@ -116,6 +116,7 @@ struct sim_lending {
     struct sim_lent *watched; /* By index. */
     uint32_t watched_count;
     weir_list starved; /* Receives that wait for a buffer, oldest first. */
+    size_t starved_count;
 };
 
 typedef struct sim_kernel {

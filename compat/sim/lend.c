@@ -98,6 +98,7 @@ static void starve(sim_operation *operation)
     weir_sim_trace_at(sim_kernel_host(kernel), SIM_STARVED, operation->attached->descriptor, 0);
     operation->is_starved = true;
     weir_list_push(&kernel->lending.starved, &operation->starved_link);
+    kernel->lending.starved_count++;
     kernel->statistics->lent_starved++;
     if (kernel->is_waiting && weir_sim_lending_can_feed(kernel))
         weir_sim_program_ready(kernel->program);
@@ -109,19 +110,7 @@ void weir_sim_operation_unstarve(sim_operation *operation)
         return;
     operation->is_starved = false;
     weir_list_remove(&operation->starved_link);
-}
-
-void weir_sim_lending_feed(sim_kernel *kernel)
-{
-    weir_list *starved = &kernel->lending.starved;
-
-    while (weir_sim_lending_can_feed(kernel)) {
-        sim_operation *operation =
-            WEIR_CONTAINER_OF(weir_list_first(starved), sim_operation, starved_link);
-
-        weir_sim_operation_unstarve(operation);
-        weir_sim_operation_try_soon(operation);
-    }
+    operation->kernel->lending.starved_count--;
 }
 
 /* Receiving. */
@@ -170,23 +159,51 @@ static bool is_closed(const sim_operation *operation)
            operation->socket;
 }
 
-void weir_sim_operation_receive_lent(sim_operation *operation)
+static void receive_one(sim_operation *operation)
 {
     sim_kernel *kernel = operation->kernel;
     const weir_sim_faults *faults = &kernel->sim->options.faults;
+    weir_lent *lent = NULL;
 
-    if (is_closed(operation))
-        return;
-    while (operation->state == SIM_INSIDE && !operation->is_starved &&
-           weir_sim_socket_is_readable(operation->socket)) {
-        weir_lent *lent = NULL;
+    if (!weir_sim_fault_at(sim_kernel_host(kernel), faults->no_buffers, SIM_FAULT_NO_BUFFERS))
+        lent = take(kernel);
+    if (lent)
+        receive_into(operation, lent);
+    else
+        starve(operation);
+}
 
-        if (!weir_sim_fault_at(sim_kernel_host(kernel), faults->no_buffers, SIM_FAULT_NO_BUFFERS))
-            lent = take(kernel);
-        if (lent)
-            receive_into(operation, lent);
+static bool has_come(const sim_operation *operation)
+{
+    return !is_closed(operation) && weir_sim_socket_is_readable(operation->socket);
+}
+
+void weir_sim_operation_receive_lent(sim_operation *operation)
+{
+    const weir_list *starved = &operation->kernel->lending.starved;
+
+    while (operation->state == SIM_INSIDE && !operation->is_starved && has_come(operation)) {
+        if (weir_list_is_empty(starved))
+            receive_one(operation);
         else
             starve(operation);
+    }
+}
+
+/* One buffer each, in the order in which they came; who wants more is the last in line. */
+void weir_sim_lending_feed(sim_kernel *kernel)
+{
+    weir_list *starved = &kernel->lending.starved;
+    size_t left = kernel->lending.starved_count;
+
+    for (; left > 0 && weir_sim_lending_can_feed(kernel); left--) {
+        sim_operation *operation =
+            WEIR_CONTAINER_OF(weir_list_first(starved), sim_operation, starved_link);
+
+        weir_sim_operation_unstarve(operation);
+        if (has_come(operation))
+            receive_one(operation);
+        weir_sim_operation_try_soon(operation);
     }
 }
 

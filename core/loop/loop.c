@@ -148,11 +148,12 @@ static bool is_processor_taken(int64_t now_ns)
 }
 
 /* Look for completions until the budget or the deadline has passed, or somebody else is better off
- * with the processor. */
-static enum weir_spin_end spin(weir_loop *loop, int64_t deadline_ns)
+ * with the processor.
+ * @ret_is_alone  false before; set when the processor was offered and nobody took it */
+static enum weir_spin_end spin(weir_loop *loop, int64_t deadline_ns, bool *ret_is_alone)
 {
     int64_t now_ns = weir_sys_now_ns();
-    int64_t alone_ns = now_ns + WEIR_SPIN_ALONE_NS;
+    int64_t offer_ns = now_ns + WEIR_SPIN_ALONE_NS;
     int64_t end_ns = now_ns + weir_spin_budget_ns(&loop->spin);
 
     if (deadline_ns < end_ns)
@@ -161,8 +162,11 @@ static enum weir_spin_end spin(weir_loop *loop, int64_t deadline_ns)
         if (look(loop))
             return WEIR_SPIN_FOUND;
         now_ns = weir_sys_now_ns();
-        if (now_ns >= alone_ns && is_processor_taken(now_ns))
+        if (*ret_is_alone || now_ns < offer_ns)
+            continue;
+        if (is_processor_taken(now_ns))
             return WEIR_SPIN_TAKEN;
+        *ret_is_alone = true;
     }
     return WEIR_SPIN_EMPTY;
 }
@@ -170,6 +174,7 @@ static enum weir_spin_end spin(weir_loop *loop, int64_t deadline_ns)
 /* Spin if that pays. Returns true when there is something to do. */
 static bool spun(weir_loop *loop, int64_t deadline_ns)
 {
+    bool is_alone = false;
     enum weir_spin_end end;
 
     if (weir_spin_budget_ns(&loop->spin) == 0)
@@ -178,8 +183,8 @@ static bool spun(weir_loop *loop, int64_t deadline_ns)
     if (loop->ready.first)
         return true;
 
-    end = spin(loop, deadline_ns);
-    weir_spin_learn(&loop->spin, end);
+    end = spin(loop, deadline_ns, &is_alone);
+    weir_spin_learn(&loop->spin, end, is_alone);
     if (end != WEIR_SPIN_FOUND) {
         loop->statistics.spin_misses++;
         return false;

@@ -13,6 +13,7 @@ void weir_spin_init(weir_spin *spin, int64_t max_ns)
     spin->budget_ns = at_most(WEIR_SPIN_PROBE_NS, spin->max_ns);
     spin->probe_after = 1;
     spin->short_sleeps = 0;
+    spin->is_shared = false;
 }
 
 static void stop_spinning(weir_spin *spin)
@@ -23,17 +24,31 @@ static void stop_spinning(weir_spin *spin)
         spin->probe_after *= 2;
 }
 
-void weir_spin_learn(weir_spin *spin, enum weir_spin_end end)
+static void learn_hit(weir_spin *spin)
 {
-    if (end == WEIR_SPIN_FOUND) {
-        spin->budget_ns = at_most(spin->budget_ns + spin->budget_ns / 4, spin->max_ns);
+    spin->budget_ns = at_most(spin->budget_ns + spin->budget_ns / 4, spin->max_ns);
+    if (!spin->is_shared)
         spin->probe_after = 1;
-        return;
-    }
+}
+
+/* A probe gets one chance, a spin that used to pay about eighteen. */
+static void learn_miss(weir_spin *spin)
+{
     spin->budget_ns -= spin->budget_ns / 8;
-    /* A probe gets one chance, a spin that used to pay about eighteen. */
-    if (end == WEIR_SPIN_TAKEN || spin->probe_after > 1 || spin->budget_ns < WEIR_SPIN_FLOOR_NS)
+    if (spin->is_shared || spin->probe_after > 1 || spin->budget_ns < WEIR_SPIN_FLOOR_NS)
         stop_spinning(spin);
+}
+
+void weir_spin_learn(weir_spin *spin, enum weir_spin_end end, bool is_alone)
+{
+    if (is_alone)
+        spin->is_shared = false;
+    else if (end == WEIR_SPIN_TAKEN)
+        spin->is_shared = true;
+    if (end == WEIR_SPIN_FOUND)
+        learn_hit(spin);
+    else
+        learn_miss(spin);
 }
 
 void weir_spin_slept(weir_spin *spin, int64_t slept_ns)

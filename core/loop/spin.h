@@ -11,8 +11,9 @@
  *
  *  - a spin that found something makes the next one longer (by a quarter), one that did not shorter
  *    (by an eighth), between a floor and the caller's bound;
- *  - a spin that goes on for long offers its processor to others, and when one of them took it, ends
- *    and counts as a probe that failed: whoever shares a processor does better to sleep;
+ *  - a spin that goes on for long offers its processor to others, once. When one of them took it, it
+ *    ends and counts as a probe that failed, for a sleep costs less than a turn of somebody else's;
+ *    and until an offer is not taken, what is found sooner does not make up for that;
  *  - when misses have brought it under the floor it stops spinning, and probes again after a number
  *    of short sleeps that doubles each time a probe fails. An idle loop therefore burns nothing, and
  *    one that shares its processor with its peer almost nothing;
@@ -50,6 +51,7 @@ typedef struct weir_spin {
     int64_t budget_ns;     /* Of the next spin; 0: sleep at once. */
     uint32_t probe_after;  /* Sleeps before the next probe. */
     uint32_t short_sleeps; /* Since spinning stopped. */
+    bool is_shared;        /* The last offer of the processor was taken. */
 } weir_spin;
 
 void weir_spin_init(weir_spin *spin, int64_t max_ns);
@@ -60,8 +62,12 @@ static inline int64_t weir_spin_budget_ns(const weir_spin *spin)
     return spin->budget_ns;
 }
 
-/** Learn from a spin. */
-void weir_spin_learn(weir_spin *spin, enum weir_spin_end end);
+/**
+ * Learn from a spin.
+ *
+ * @is_alone  it has offered the processor, and nobody took it
+ */
+void weir_spin_learn(weir_spin *spin, enum weir_spin_end end, bool is_alone);
 
 /** Whether the next sleep is to be timed. */
 static inline bool weir_spin_times(const weir_spin *spin)

@@ -21,6 +21,7 @@ typedef struct peer_connection {
     _Alignas(64) int fd;
     uint32_t sent;                              /* bytes of the buffer sent back, up to received */
     uint32_t received;                          /* bytes in the buffer */
+    char *data;                                 /* where they lie: the buffer, or one for all */
     _Alignas(64) char buffer[PEER_BUFFER_SIZE]; /* receives only when all of it has been sent */
 } peer_connection;
 

@@ -8,12 +8,16 @@
  * until the socket is exhausted. A receive that returns less than it asked for has exhausted it,
  * because data that arrives later raises an edge of its own; only an end of stream that is already
  * there has to be read for.
+ *
+ * Compiled twice. With PEER_SHARED_BUFFER 0 each connection receives into its own buffer; with 1 all
+ * receive into the same, which stays in the cache, and only what cannot be sent at once is copied.
  */
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -75,14 +79,28 @@ static void connection_close(server *self, peer_connection *connection)
         connections_accept(self);
 }
 
+/* The socket takes no more: the next connection is about to receive into the same buffer. */
+static void connection_keep_rest(peer_connection *connection)
+{
+    if (connection->data == connection->buffer)
+        return;
+    memcpy(connection->buffer + connection->sent, connection->data + connection->sent,
+           connection->received - connection->sent);
+    connection->data = connection->buffer;
+}
+
 /* There is something left to send. */
 static progress connection_send(peer_connection *connection)
 {
     do {
-        ssize_t n = send(connection->fd, connection->buffer + connection->sent,
+        ssize_t n = send(connection->fd, connection->data + connection->sent,
                          connection->received - connection->sent, MSG_NOSIGNAL);
+        if (n < 0 && errno == EAGAIN) {
+            connection_keep_rest(connection);
+            return PROGRESS_BLOCKED;
+        }
         if (n < 0)
-            return errno == EAGAIN ? PROGRESS_BLOCKED : PROGRESS_CLOSED;
+            return PROGRESS_CLOSED;
         connection->sent += (uint32_t)n;
     } while (connection->sent < connection->received);
     return PROGRESS_DONE;
@@ -90,7 +108,9 @@ static progress connection_send(peer_connection *connection)
 
 static progress connection_recv(peer_connection *connection)
 {
-    ssize_t n = recv(connection->fd, connection->buffer, PEER_BUFFER_SIZE, 0);
+    static char shared[PEER_BUFFER_SIZE];
+    connection->data = PEER_SHARED_BUFFER ? shared : connection->buffer;
+    ssize_t n = recv(connection->fd, connection->data, PEER_BUFFER_SIZE, 0);
     if (n <= 0)
         return n < 0 && errno == EAGAIN ? PROGRESS_BLOCKED : PROGRESS_CLOSED;
     connection->sent = 0;

@@ -365,5 +365,6 @@ int main(int argc, char **argv)
     accept_start(&self);
     serve(&self);
     io_uring_queue_exit(&self.ring);
+    free(self.connections);
     return 0;
 }

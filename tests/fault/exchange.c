@@ -26,11 +26,12 @@ static uint8_t pattern(int number, size_t place)
     return (uint8_t)(place * 31 + place / 253 + (size_t)number * 101);
 }
 
-/* The server: one session a connection, as in the example. */
+/* The server: one session a connection, as in the example; every other one reads through a source. */
 
 struct session {
     weir_task task;
     weir_tcp_socket socket;
+    weir_tcp_source source;
     struct server *server;
     weir_result outcome;
     weir_const_buffer parts[2];
@@ -43,8 +44,31 @@ struct server {
     weir_tcp_acceptor acceptor;
     struct session *next;
     weir_scope sessions;
+    bool lends; /* To the next session. */
     struct exchange *exchange;
 };
+
+static weir_task *lent_session_resume(weir_task *task)
+{
+    struct session *self = WEIR_TASK_SELF(task, struct session);
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    for (;;) {
+        WEIR_AWAIT(task, r, weir_buffer_source_pull(task, &self->source.source, self->parts, 2));
+        if (r.error)
+            break;
+        WEIR_AWAIT(task, r, weir_write_v(task, &self->socket.stream.out, self->parts, r.count));
+        if (r.error)
+            break;
+        weir_buffer_source_consume(&self->source.source, r.count);
+    }
+    if (r.error != WEIR_EOF)
+        self->server->exchange->session_errors++;
+    WEIR_AWAIT(task, r, weir_tcp_close(task, &self->socket));
+    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_END(task);
+}
 
 /* What was read, as a sequence of two. */
 static weir_const_buffer *halves(struct session *session, size_t count)
@@ -93,11 +117,15 @@ static weir_task *session_resume(weir_task *task)
 
 static struct session *session_new(struct server *server)
 {
-    struct session *session = weir_scope_new(&server->sessions, sizeof *session, session_resume);
+    struct session *session = weir_scope_new(&server->sessions, sizeof *session,
+                                             server->lends ? lent_session_resume : session_resume);
 
     if (!session)
         return NULL;
     weir_tcp_socket_init(&session->socket);
+    if (server->lends)
+        weir_tcp_source_init(&session->source, &session->socket);
+    server->lends = !server->lends;
     session->server = server;
     session->rounds = 0;
     return session;
@@ -327,6 +355,7 @@ static void start_server(struct all *all)
     weir_scope_init(&all->servers, &all->task);
     weir_task_init(&all->server.task, server_resume);
     all->server.exchange = all->exchange;
+    all->server.lends = true;
     weir_scope_start_embedded(&all->servers, &all->server_record, &all->server.task);
 }
 

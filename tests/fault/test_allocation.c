@@ -47,6 +47,34 @@ static weir_task *server_resume(weir_task *task)
     WEIR_END(task);
 }
 
+/* The same from where it was received. */
+struct lent_server {
+    weir_task task;
+    weir_tcp_socket *socket;
+    weir_tcp_source *source;
+    size_t left; /* Bytes. */
+    weir_const_buffer message;
+};
+
+static weir_task *lent_server_resume(weir_task *task)
+{
+    struct lent_server *self = WEIR_TASK_SELF(task, struct lent_server);
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    while (self->left > 0) {
+        WEIR_AWAIT(task, r,
+                   weir_buffer_source_pull(task, &self->source->source, &self->message, 1));
+        CHECK_EQ(r.error, 0);
+        WEIR_AWAIT(task, r, weir_write(task, &self->socket->stream.out, self->message));
+        CHECK_EQ(r.count, self->message.size);
+        weir_buffer_source_consume(&self->source->source, r.count);
+        self->left -= r.count;
+    }
+    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_END(task);
+}
+
 /* Reads a whole message. */
 struct reader {
     weir_task task;
@@ -127,19 +155,35 @@ static weir_task *client_resume(weir_task *task)
     WEIR_END(task);
 }
 
-static void go_round(struct fixture *f, weir_tcp_socket *near, weir_tcp_socket *far, int rounds)
+static void go_round_with(struct fixture *f, weir_tcp_socket *near, weir_task *server, int rounds)
 {
-    struct server server = {.socket = far, .left = (size_t)rounds * MESSAGE};
     struct client client = {.socket = near, .left = rounds};
     struct job job;
 
     weir_timer_init(&client.timer, f->loop);
-    weir_task_init(&server.task, server_resume);
     weir_task_init(&client.task, client_resume);
-    job_start(f, &job, &server.task);
+    job_start(f, &job, server);
     CHECK_EQ(fixture_run(f, &client.task).error, 0);
     CHECK_EQ(job_wait(f, &job).error, 0);
     weir_timer_fini(&client.timer);
+}
+
+static void go_round(struct fixture *f, weir_tcp_socket *near, weir_tcp_socket *far, int rounds)
+{
+    struct server server = {.socket = far, .left = (size_t)rounds * MESSAGE};
+
+    weir_task_init(&server.task, server_resume);
+    go_round_with(f, near, &server.task, rounds);
+}
+
+static void go_round_lent(struct fixture *f, weir_tcp_socket *near, weir_tcp_source *far,
+                          int rounds)
+{
+    struct lent_server server = {
+        .socket = far->socket, .source = far, .left = (size_t)rounds * MESSAGE};
+
+    weir_task_init(&server.task, lent_server_resume);
+    go_round_with(f, near, &server.task, rounds);
 }
 
 WEIR_SOCKET_TEST(allocation, round_trips_that_stay_on_their_loop_allocate_nothing)
@@ -158,4 +202,132 @@ WEIR_SOCKET_TEST(allocation, round_trips_that_stay_on_their_loop_allocate_nothin
     fixture_close(&f, &near);
     fixture_close(&f, &far);
     fixture_fini(&f);
+}
+
+static void connect_lent(struct fixture *f, weir_tcp_socket *near, weir_tcp_socket *far,
+                         weir_tcp_source *source)
+{
+    struct op connect_op;
+    struct op accept_op;
+
+    weir_tcp_socket_init(near);
+    weir_tcp_socket_init(far);
+    weir_tcp_source_init(source, far);
+    op_accept(f, &accept_op, &f->acceptor, far);
+    op_connect(f, &connect_op, near, &f->endpoint);
+    CHECK_EQ(op_wait(f, &connect_op).error, 0);
+    CHECK_EQ(op_wait(f, &accept_op).error, 0);
+}
+
+WEIR_SOCKET_TEST(allocation, round_trips_through_lent_buffers_allocate_nothing)
+{
+    weir_loop_options options = {.backend = backend,
+                                 .frames_retained_bytes_max = WEIR_FRAME_RETAINED_MAX};
+    weir_tcp_socket near, far;
+    weir_tcp_source source;
+    struct fixture f;
+
+    fixture_init_with(&f, &options);
+    connect_lent(&f, &near, &far, &source);
+    go_round_lent(&f, &near, &source, WARM_UP);
+    fuse_light(FUSE_MEMORY, ENOMEM, 1, FUSE_FOREVER);
+    go_round_lent(&f, &near, &source, ROUNDS);
+    CHECK_EQ(fuse_put_out(), 0);
+    fixture_close(&f, &near);
+    fixture_close(&f, &far);
+    fixture_fini(&f);
+}
+
+static weir_task *start_pull(weir_task *task, struct op *op)
+{
+    weir_tcp_source *source = op->object;
+
+    return weir_buffer_source_pull(task, &source->source, op->target, 1);
+}
+
+/* What does not last is told once: the next pull tries again. */
+static void failing_receive_is_tried_again(const char *backend, enum fuse_call call)
+{
+    weir_tcp_socket near, far;
+    weir_tcp_source source;
+    weir_const_buffer shown;
+    struct fixture f;
+    struct op op;
+
+    fixture_init(&f, backend);
+    connect_lent(&f, &near, &far, &source);
+    op_write(&f, &op, &near, "abc", 3);
+    CHECK_EQ(op_wait(&f, &op).error, 0);
+    op = (struct op){.object = &source, .target = &shown};
+    fuse_light(call, ENOMEM, 1, 2);
+    op_start(&f, &op, start_pull);
+    CHECK_EQ(op_wait(&f, &op).error, -ENOMEM);
+    op_start(&f, &op, start_pull);
+    CHECK_EQ(op_wait(&f, &op).error, -ENOMEM);
+    CHECK_EQ(fuse_put_out(), 2);
+    op_start(&f, &op, start_pull);
+    CHECK_EQ(op_wait(&f, &op).error, 0);
+    CHECK_EQ(shown.size, 3);
+    fixture_close(&f, &near);
+    fixture_close(&f, &far);
+    fixture_fini(&f);
+}
+
+WEIR_TEST(allocation_uring, a_lent_receive_that_lacks_memory_is_tried_again_by_the_next_pull)
+{
+    test_require_backend("uring");
+    failing_receive_is_tried_again("uring", FUSE_ENTRY_RECV);
+}
+
+WEIR_TEST(allocation_epoll, a_lent_receive_that_lacks_memory_is_tried_again_by_the_next_pull)
+{
+    test_require_backend("epoll");
+    failing_receive_is_tried_again("epoll", FUSE_RECV);
+}
+
+/* Returns whether an allocation failed. Those that the pull can do without hurt nobody. */
+static bool pull_fails_once(struct fixture *f, weir_tcp_socket *near, weir_tcp_source *source,
+                            unsigned nth)
+{
+    weir_const_buffer shown;
+    struct op op;
+    bool has_failed;
+    weir_result r;
+
+    op_write(f, &op, near, "abc", 3);
+    CHECK_EQ(op_wait(f, &op).error, 0);
+    op = (struct op){.object = source, .target = &shown};
+    fuse_light(FUSE_MEMORY, ENOMEM, nth, 1);
+    op_start(f, &op, start_pull);
+    r = op_wait(f, &op);
+    has_failed = fuse_put_out() > 0;
+    if (r.error) {
+        CHECK(has_failed);
+        CHECK_EQ(r.error, -ENOMEM);
+        op_start(f, &op, start_pull);
+        CHECK_EQ(op_wait(f, &op).error, 0);
+    }
+    CHECK_EQ(shown.size, 3);
+    return has_failed;
+}
+
+/* The blocks, the first block, its memory. */
+WEIR_SOCKET_TEST(allocation, a_pull_without_memory_says_so_and_a_later_one_gives_the_bytes)
+{
+    unsigned nth = 0;
+    bool has_failed;
+
+    do { /* On a loop of its own, for what was made stays. */
+        weir_tcp_socket near, far;
+        weir_tcp_source source;
+        struct fixture f;
+
+        fixture_init(&f, backend);
+        connect_lent(&f, &near, &far, &source);
+        has_failed = pull_fails_once(&f, &near, &source, ++nth);
+        fixture_close(&f, &near);
+        fixture_close(&f, &far);
+        fixture_fini(&f);
+    } while (has_failed);
+    CHECK(nth > 3);
 }

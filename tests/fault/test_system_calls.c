@@ -293,6 +293,16 @@ WEIR_TEST(fault_uring, calls_that_are_refused_or_interrupted_are_made_again)
     ON_URING(faults);
 }
 
+/* One pull meets it, and the next one registers them. */
+WEIR_TEST(fault_uring, buffers_that_cannot_be_registered)
+{
+    static const struct fault faults[] = {
+        {FUSE_RING_BUFFERS, CONNECTION, {ENOMEM, EINVAL, EPERM}},
+    };
+
+    ON_URING(faults);
+}
+
 static void goes_on_all_the_time(enum fuse_call call, int error, unsigned times)
 {
     struct exchange exchange;
@@ -331,7 +341,7 @@ WEIR_TEST(fault_uring, rings_that_cannot_be_made)
 WEIR_TEST(fault_uring, transfers_that_fail)
 {
     static const struct fault faults[] = {
-        {FUSE_ENTRY_RECV, CONNECTION, {ECONNRESET, ETIMEDOUT, ENOMEM}},
+        {FUSE_ENTRY_RECV, CONNECTION, {ECONNRESET, ETIMEDOUT, ENOMEM, EINVAL}},
         {FUSE_ENTRY_SEND, CONNECTION, {EPIPE, ECONNRESET, ENOBUFS}},
         {FUSE_ENTRY_RECVMSG, CONNECTION, {ECONNRESET, ENOMEM}},
         {FUSE_ENTRY_SENDMSG, CONNECTION, {EPIPE, ENOBUFS}},

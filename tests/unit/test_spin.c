@@ -15,7 +15,7 @@ static int miss_until_it_stops(weir_spin *spin)
     int misses = 0;
 
     while (weir_spin_budget_ns(spin) > 0) {
-        weir_spin_learn(spin, WEIR_SPIN_EMPTY);
+        weir_spin_learn(spin, WEIR_SPIN_EMPTY, false);
         misses++;
     }
     return misses;
@@ -47,7 +47,7 @@ WEIR_TEST(spin, a_hit_lengthens_the_next_spin_by_a_quarter)
     weir_spin spin;
 
     weir_spin_init(&spin, BOUND_NS);
-    weir_spin_learn(&spin, WEIR_SPIN_FOUND);
+    weir_spin_learn(&spin, WEIR_SPIN_FOUND, false);
 
     CHECK_EQ(weir_spin_budget_ns(&spin), WEIR_SPIN_PROBE_NS / 4 * 5);
 }
@@ -58,7 +58,7 @@ WEIR_TEST(spin, hits_never_exceed_the_bound)
 
     weir_spin_init(&spin, BOUND_NS);
     for (int i = 0; i < 100; i++)
-        weir_spin_learn(&spin, WEIR_SPIN_FOUND);
+        weir_spin_learn(&spin, WEIR_SPIN_FOUND, false);
 
     CHECK_EQ(weir_spin_budget_ns(&spin), BOUND_NS);
 }
@@ -68,7 +68,7 @@ WEIR_TEST(spin, a_miss_shortens_the_next_spin_by_an_eighth)
     weir_spin spin;
 
     weir_spin_init(&spin, BOUND_NS);
-    weir_spin_learn(&spin, WEIR_SPIN_EMPTY);
+    weir_spin_learn(&spin, WEIR_SPIN_EMPTY, false);
 
     CHECK_EQ(weir_spin_budget_ns(&spin), WEIR_SPIN_PROBE_NS / 8 * 7);
 }
@@ -78,8 +78,8 @@ WEIR_TEST(spin, a_processor_that_is_taken_ends_spinning_at_once)
     weir_spin spin;
 
     weir_spin_init(&spin, BOUND_NS);
-    weir_spin_learn(&spin, WEIR_SPIN_FOUND);
-    weir_spin_learn(&spin, WEIR_SPIN_TAKEN);
+    weir_spin_learn(&spin, WEIR_SPIN_FOUND, false);
+    weir_spin_learn(&spin, WEIR_SPIN_TAKEN, false);
 
     CHECK_EQ(weir_spin_budget_ns(&spin), 0);
     CHECK_EQ(sleep_until_it_probes(&spin, SHORT_NS), 2);
@@ -91,9 +91,49 @@ WEIR_TEST(spin, a_processor_that_is_taken_again_doubles_the_sleeps_before_the_ne
 
     weir_spin_init(&spin, BOUND_NS);
     for (uint32_t expected = 2; expected <= 64; expected *= 2) {
-        weir_spin_learn(&spin, WEIR_SPIN_TAKEN);
+        weir_spin_learn(&spin, WEIR_SPIN_TAKEN, false);
         CHECK_EQ(sleep_until_it_probes(&spin, SHORT_NS), expected);
     }
+}
+
+WEIR_TEST(spin, what_is_found_soon_on_a_shared_processor_does_not_restore_patience)
+{
+    weir_spin spin;
+
+    weir_spin_init(&spin, BOUND_NS);
+    weir_spin_learn(&spin, WEIR_SPIN_TAKEN, false);
+    sleep_until_it_probes(&spin, SHORT_NS);
+    for (int i = 0; i < 10; i++)
+        weir_spin_learn(&spin, WEIR_SPIN_FOUND, false);
+    weir_spin_learn(&spin, WEIR_SPIN_TAKEN, false);
+
+    CHECK_EQ(sleep_until_it_probes(&spin, SHORT_NS), 4);
+}
+
+WEIR_TEST(spin, an_offer_that_nobody_took_restores_patience)
+{
+    weir_spin spin;
+
+    weir_spin_init(&spin, BOUND_NS);
+    weir_spin_learn(&spin, WEIR_SPIN_TAKEN, false);
+    sleep_until_it_probes(&spin, SHORT_NS);
+    weir_spin_learn(&spin, WEIR_SPIN_FOUND, true);
+
+    CHECK(miss_until_it_stops(&spin) > 10);
+}
+
+WEIR_TEST(spin, a_miss_alone_on_the_processor_lets_the_next_probe_restore_patience)
+{
+    weir_spin spin;
+
+    weir_spin_init(&spin, BOUND_NS);
+    weir_spin_learn(&spin, WEIR_SPIN_TAKEN, false);
+    sleep_until_it_probes(&spin, SHORT_NS);
+    weir_spin_learn(&spin, WEIR_SPIN_EMPTY, true);
+    CHECK_EQ(sleep_until_it_probes(&spin, SHORT_NS), 4);
+    weir_spin_learn(&spin, WEIR_SPIN_FOUND, false);
+
+    CHECK(miss_until_it_stops(&spin) > 10);
 }
 
 WEIR_TEST(spin, misses_in_a_row_end_spinning)
@@ -114,7 +154,7 @@ WEIR_TEST(spin, a_spin_that_goes_on_is_never_shorter_than_the_floor)
     weir_spin_init(&spin, BOUND_NS);
     while (weir_spin_budget_ns(&spin) > 0) {
         CHECK(weir_spin_budget_ns(&spin) >= WEIR_SPIN_FLOOR_NS);
-        weir_spin_learn(&spin, WEIR_SPIN_EMPTY);
+        weir_spin_learn(&spin, WEIR_SPIN_EMPTY, false);
     }
 }
 
@@ -148,7 +188,7 @@ static void stop_for(weir_spin *spin, uint32_t sleeps)
 {
     weir_spin_init(spin, BOUND_NS);
     while (spin->probe_after < sleeps)
-        weir_spin_learn(spin, WEIR_SPIN_TAKEN);
+        weir_spin_learn(spin, WEIR_SPIN_TAKEN, false);
 }
 
 WEIR_TEST(spin, only_the_last_sleeps_before_a_probe_are_timed)
@@ -227,7 +267,7 @@ WEIR_TEST(spin, a_probe_that_hits_restores_patience)
     weir_spin_init(&spin, BOUND_NS);
     miss_until_it_stops(&spin);
     sleep_until_it_probes(&spin, SHORT_NS);
-    weir_spin_learn(&spin, WEIR_SPIN_FOUND);
+    weir_spin_learn(&spin, WEIR_SPIN_FOUND, false);
 
     CHECK(miss_until_it_stops(&spin) > 10);
     CHECK_EQ(sleep_until_it_probes(&spin, SHORT_NS), 2);
