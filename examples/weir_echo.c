@@ -34,7 +34,7 @@ struct session {
     weir_task task;
     weir_tcp_socket socket;
     struct server *server;
-    weir_result outcome; /* Kept across the closing. */
+    int error; /* Why it ended, kept across the closing. */
 };
 
 /* One that shows what it received where it stands. */
@@ -108,9 +108,9 @@ static weir_task *lent_session_resume(weir_task *task)
             break;
         weir_buffer_source_consume(&self->source.source, self->message.size);
     }
-    self->base.outcome = r;
+    self->base.error = r.error;
     WEIR_AWAIT(task, r, weir_tcp_close(task, &self->base.socket));
-    WEIR_RETURN(task, self->base.outcome);
+    WEIR_RETURN(task, weir_result_of(self->base.error, 0));
     WEIR_END(task);
 }
 
@@ -136,9 +136,9 @@ static weir_task *own_session_resume(weir_task *task)
         if (r.error)
             break;
     }
-    self->base.outcome = r;
+    self->base.error = r.error;
     WEIR_AWAIT(task, r, weir_tcp_close(task, &self->base.socket));
-    WEIR_RETURN(task, self->base.outcome);
+    WEIR_RETURN(task, weir_result_of(self->base.error, 0));
     WEIR_END(task);
 }
 

@@ -136,6 +136,7 @@ struct uring {
     struct uring *next;             /* All rings of the process: see wait.c. */
     bool has_registered_descriptor; /* With the thread that started the ring. */
     uint32_t thread;                /* Names that thread. */
+    unsigned at_once;               /* Sends that are tried at once before the next completions. */
     bool is_message_able;           /* Rings can wake each other by message. */
     bool is_overflowing;            /* The kernel holds completions back: counted once. */
 };

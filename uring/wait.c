@@ -107,6 +107,9 @@ static inline void deliver(struct uring *uring, const struct io_uring_cqe *compl
         deliver_tagged(uring, user_data);
 }
 
+/* Few completions at a time, and for how many sends that is worth a system call of their own. */
+enum { FEW = 2, SENDS_AT_ONCE = 16 };
+
 /* Deliver what is there now. The entries are given back together, after their owners are told: what
  * an owner submits in turn that completes while it is being submitted finds room behind them, or the
  * kernel keeps it. */
@@ -118,6 +121,8 @@ static void reap(struct uring *uring)
     unsigned count = io_uring_cq_ready(&uring->ring);
     unsigned i;
 
+    if (count > 0)
+        uring->at_once = count <= FEW ? SENDS_AT_ONCE : 0;
     uring->statistics->completions += count;
     for (i = 0; i < count; i++)
         deliver(uring, &completions[(head + i) & mask]);

@@ -107,6 +107,12 @@ static const struct weir_wait_ops pull_ops = {
     .dump = weir_wait_dump_nothing,
 };
 
+/* What a pull gives behind what is held. */
+static int why_no_more(const weir_tcp_source *self)
+{
+    return self->socket->has_ended ? WEIR_EOF : self->socket->failure;
+}
+
 /* 0 or why not. */
 static int arm(weir_tcp_source *self)
 {
@@ -138,7 +144,7 @@ static void serve(weir_tcp_source *self)
         wake_puller(self, 0, show(self, pull->ret_buffers, pull->max));
         return;
     }
-    error = self->has_more ? arm(self) : self->failure;
+    error = self->has_more ? arm(self) : why_no_more(self);
     if (error)
         wake_puller(self, error, 0);
 }
@@ -159,7 +165,7 @@ static weir_task *source_pull(weir_task *task, weir_buffer_source *source,
     weir_loop_assert_own(self->socket->handle.loop, task);
     if (self->first)
         return weir_task_complete(task, 0, show(self, ret_buffers, max));
-    error = self->has_more ? arm(self) : self->failure;
+    error = self->has_more ? arm(self) : why_no_more(self);
     if (error)
         return weir_task_complete(task, error, 0);
 
@@ -203,12 +209,10 @@ static void note_end(weir_tcp_source *self, int result)
     if (result == -ECANCELED) /* Ours: it ends the receive and nothing else. */
         return;
     result = weir_tcp_lasting(self->socket, WEIR_READING, result);
-    if (result == 0 || result == self->socket->failure) {
+    if (result == 0 || result == self->socket->failure)
         self->has_more = false;
-        self->failure = result == 0 ? WEIR_EOF : result;
-    } else if (self->puller) {
+    else if (self->puller)
         wake_puller(self, result, 0);
-    }
 }
 
 /* Somebody waits, so nothing was held. */

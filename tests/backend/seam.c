@@ -140,6 +140,7 @@ void seam_receive(struct seam_operation *self)
 
 void seam_send(struct seam_operation *self)
 {
+    self->uring->at_once = 0;
     CHECK_EQ(SEAM_OPS->send(&self->uring->base, &self->operation, &self->handle,
                             weir_const_buffer_of(self->data, sizeof self->data)),
              WEIR_IN_FLIGHT);

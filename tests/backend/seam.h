@@ -54,7 +54,7 @@ void seam_init_pair(struct seam_operation *self, struct uring *uring);
 /** Close both ends, not through the ring. */
 void seam_fini_pair(struct seam_operation *self);
 
-/** Receive into data, or send it. */
+/** Receive into data, or send it, through the ring. */
 void seam_receive(struct seam_operation *self);
 void seam_send(struct seam_operation *self);
 

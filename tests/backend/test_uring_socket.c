@@ -374,6 +374,91 @@ WEIR_TEST(uring_close, whatever_the_kernel_reports_happens_once)
 
 /* Results. */
 
+/* A completion, alone. */
+static void complete_one(struct uring *uring)
+{
+    struct seam_operation self;
+
+    seam_init_pair(&self, uring);
+    seam_feed(&self, 7);
+    seam_receive(&self);
+    CHECK_EQ(seam_finish(&self), 1);
+    seam_fini_pair(&self);
+}
+
+static int send_any(struct seam_operation *self, size_t size)
+{
+    static const uint8_t data[8192];
+
+    return SEAM_OPS->send(&self->uring->base, &self->operation, &self->handle,
+                          weir_const_buffer_of(data, size));
+}
+
+WEIR_TEST(uring_at_once, a_small_send_behind_few_completions_is_answered_at_once)
+{
+    struct uring *uring = seam_start(DEPTH);
+    struct seam_operation self;
+    int i;
+
+    complete_one(uring);
+    seam_init_pair(&self, uring);
+    for (i = 0; i < 16; i++)
+        CHECK_EQ(send_any(&self, 100), 100);
+    CHECK_EQ(send_any(&self, 100), WEIR_IN_FLIGHT); /* So that others get their turn. */
+    CHECK_EQ(seam_finish(&self), 100);
+    CHECK_EQ(send_any(&self, 100), 100); /* That was one completion. */
+    CHECK_EQ(shutdown(self.peer, SHUT_RDWR), 0);
+    CHECK_EQ(send_any(&self, 100), -EPIPE);
+    seam_fini_pair(&self);
+    seam_close(uring);
+}
+
+WEIR_TEST(uring_at_once, a_send_that_finds_no_room_waits_in_the_kernel)
+{
+    struct uring *uring = seam_start(DEPTH);
+    struct seam_operation self;
+    uint8_t drained[65536];
+
+    complete_one(uring);
+    seam_init_pair(&self, uring);
+    seam_fill(&self);
+    CHECK_EQ(send_any(&self, 100), WEIR_IN_FLIGHT);
+    seam_poll(uring);
+    CHECK_EQ(self.last, 0);
+    while (recv(self.peer, drained, sizeof drained, MSG_DONTWAIT) > 0) {
+    }
+    CHECK(seam_finish(&self) > 0);
+    seam_fini_pair(&self);
+    seam_close(uring);
+}
+
+WEIR_TEST(uring_at_once, large_sends_and_those_behind_many_completions_share_a_call)
+{
+    struct uring *uring = seam_start(DEPTH);
+    struct seam_operation many[3];
+    struct seam_operation self;
+    size_t i;
+
+    complete_one(uring);
+    seam_init_pair(&self, uring);
+    CHECK_EQ(send_any(&self, 8192), WEIR_IN_FLIGHT);
+    CHECK_EQ(seam_finish(&self), 8192);
+    for (i = 0; i < 3; i++) {
+        seam_init_pair(&many[i], uring);
+        seam_feed(&many[i], 7);
+        seam_receive(&many[i]);
+    }
+    seam_poll(uring);
+    for (i = 0; i < 3; i++) {
+        CHECK_EQ(many[i].last, 1);
+        seam_fini_pair(&many[i]);
+    }
+    CHECK_EQ(send_any(&self, 100), WEIR_IN_FLIGHT);
+    CHECK_EQ(seam_finish(&self), 100);
+    seam_fini_pair(&self);
+    seam_close(uring);
+}
+
 WEIR_TEST(uring_result, is_that_of_the_system_call)
 {
     struct uring *uring = seam_start(DEPTH);

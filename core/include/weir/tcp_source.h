@@ -37,11 +37,10 @@ typedef struct weir_tcp_source {
     struct weir_lent *last;  /* Meaningful when first is not NULL. */
     size_t pulled;           /* Bytes that the latest pull showed and nobody has consumed. */
     uint32_t consumed;       /* Bytes of the first. */
-    uint32_t held_count;
-    bool armed;    /* The receive is in flight. */
-    bool pausing;  /* Its cancel is on the way. */
-    bool has_more; /* Neither the end nor a lasting failure has come. */
-    int failure;   /* What a pull gives behind what is held, once has_more is false. */
+    uint16_t held_count;     /* Buffers. */
+    bool armed : 1;          /* The receive is in flight. */
+    bool pausing : 1;        /* Its cancel is on the way. */
+    bool has_more : 1;       /* Neither the end nor a lasting failure has come. */
 } weir_tcp_source;
 
 /**
