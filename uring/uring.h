@@ -23,7 +23,7 @@
  *    stands in the queue for the next call.
  *
  * Source: backend.c (table, life), probe.c (what the kernel offers), wait.c, op.c, socket.c, lend.c,
- * direct.c.
+ * direct.c, zero_copy.c.
  * Tests: tests/backend/test_uring.c, and every contract test.
  */
 
@@ -121,6 +121,9 @@ struct uring_direct {
     unsigned taken; /* By connections, and by accepts that are in flight for one. */
 };
 
+/** Whether the kernel has what is asked for when it is first used. */
+enum uring_offer { URING_UNKNOWN, URING_OFFERED, URING_MISSING };
+
 struct uring {
     weir_backend base;
     struct io_uring ring;
@@ -139,6 +142,7 @@ struct uring {
     unsigned at_once;               /* Sends that are tried at once before the next completions. */
     bool is_message_able;           /* Rings can wake each other by message. */
     bool is_overflowing;            /* The kernel holds completions back: counted once. */
+    uint8_t zero_copy;              /* enum uring_offer: SEND_ZC. */
 };
 
 static inline struct uring *uring_of(weir_backend *backend)
@@ -336,6 +340,11 @@ int weir_uring_direct_completed(struct uring *uring, weir_operation *operation, 
 void weir_uring_direct_fill(struct io_uring_sqe *entry, const struct uring_request *request);
 
 extern const struct weir_sys_sockets weir_uring_sockets;
+
+/* zero_copy.c */
+int weir_uring_register_memory(weir_backend *backend, weir_buffer region);
+int weir_uring_send_zero_copy(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                              weir_const_buffer buffer, bool is_registered);
 
 /* wait.c */
 

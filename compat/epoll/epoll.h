@@ -57,6 +57,9 @@ int weir_epoll_receive(weir_backend *backend, weir_operation *operation, weir_ha
                        weir_buffer buffer);
 int weir_epoll_send(weir_backend *backend, weir_operation *operation, weir_handle *handle,
                     weir_const_buffer buffer);
+int weir_epoll_register_memory(weir_backend *backend, weir_buffer region);
+int weir_epoll_send_zero_copy(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                              weir_const_buffer buffer, bool is_registered);
 int weir_epoll_receive_v(weir_backend *backend, weir_operation *operation, weir_handle *handle,
                          weir_message *message, const weir_buffer *buffers, size_t count);
 int weir_epoll_send_v(weir_backend *backend, weir_operation *operation, weir_handle *handle,

@@ -58,14 +58,26 @@ static void leave_world(sim_kernel *kernel)
         weir_sim_kernel_forget_wakes(WEIR_CONTAINER_OF(node, sim_kernel, link), kernel);
 }
 
+/* Whether all that is left are notifications. */
+static bool is_idle(const sim_kernel *kernel)
+{
+    weir_list_node *node;
+
+    for (node = weir_list_first(&kernel->operations); node;
+         node = weir_list_next(&kernel->operations, node)) {
+        if (WEIR_CONTAINER_OF(node, sim_operation, link)->attached)
+            return false;
+    }
+    return true;
+}
+
 static void kernel_close(weir_backend *backend)
 {
     sim_kernel *kernel = sim_kernel_of(backend);
 
-    SIM_CHECK(kernel->sim, weir_list_is_empty(&kernel->operations),
-              "a loop ends when nothing is in flight on it");
+    SIM_CHECK(kernel->sim, is_idle(kernel), "a loop ends when nothing is in flight on it");
     weir_sim_lending_fini(kernel);
-    weir_sim_kernel_forget_requests(kernel);
+    weir_sim_kernel_drop_operations(kernel);
     leave_world(kernel);
     free(kernel);
 }
@@ -111,6 +123,8 @@ const struct weir_backend_ops weir_sim_backend = {
     .connect = weir_sim_kernel_connect,
     .receive = weir_sim_kernel_receive,
     .send = weir_sim_kernel_send,
+    .register_memory = weir_sim_kernel_register_memory,
+    .send_zero_copy = weir_sim_kernel_send_zero_copy,
     .receive_v = weir_sim_kernel_receive_v,
     .send_v = weir_sim_kernel_send_v,
     .receive_lent = weir_sim_kernel_receive_lent,

@@ -35,6 +35,7 @@ weir_sim_faults weir_sim_faults_at(unsigned level, uint64_t seed)
     faults.no_kernel_memory = of_level(&random, level, LEVELS(0, 20, 100));
     faults.no_frames = of_level(&random, level, LEVELS(0, 10, 100));
     faults.no_buffers = of_level(&random, level, LEVELS(100, 200, 500));
+    faults.late_notification = of_level(&random, level, LEVELS(0, 50, 300));
     faults.stalled_program = 0; /* Who checks how late things are could check nothing. */
     return faults;
 }

@@ -27,10 +27,16 @@ enum sim_kind {
     SIM_POLL_WRITE_OPERATION,
     SIM_CLOSE_OPERATION,
     SIM_RECEIVE_LENT_OPERATION,
+    SIM_SEND_ZERO_COPY_OPERATION,
     SIM_KIND_COUNT
 };
 
-enum sim_operation_state { SIM_QUEUED, SIM_INSIDE, SIM_DONE };
+enum sim_operation_state {
+    SIM_QUEUED,
+    SIM_INSIDE,
+    SIM_NOTIFYING, /* It has its result: a send without a copy, until the notification. */
+    SIM_DONE,
+};
 
 /* Of a socket, from attach to detach or to the end of its close. handle.scratch[0] points at it. */
 typedef struct sim_attached {
@@ -58,8 +64,8 @@ struct sim_guard {
 typedef struct sim_operation {
     weir_list_node link; /* sim_kernel.operations. */
     struct sim_kernel *kernel;
-    sim_attached *attached;
-    sim_socket *socket; /* Held. */
+    sim_attached *attached; /* NULL: its result was reaped, and not its notification. */
+    sim_socket *socket;     /* Held. */
     weir_operation *operation;
     weir_operation copy; /* What its owner filled in: must not change. */
     enum sim_kind kind;
@@ -74,6 +80,8 @@ typedef struct sim_operation {
     uint8_t *received; /* A receive that is done: what it moves when it is reaped. */
     sim_alarm attempt;
     sim_alarm cancel;
+    sim_alarm notification;
+    bool has_sent; /* Something: there is something to notify of. */
 } sim_operation;
 
 /* An entry of the submission queue. */
@@ -136,6 +144,9 @@ typedef struct sim_kernel {
     weir_list completions;
     size_t completion_count;
     bool is_overflowing;
+    weir_buffer region; /* That is registered; NULL: none. */
+    unsigned copies;    /* In thousandths: how often what is to be sent without a copy is copied. */
+    bool has_copies;    /* It has been chosen. */
     weir_list operations; /* Not reaped yet. */
     weir_list attached;
     struct sim_lending lending;
@@ -193,7 +204,10 @@ void weir_sim_kernel_submit(sim_kernel *kernel);
 /** Try it soon. */
 void weir_sim_operation_try_soon(sim_operation *operation);
 
-/** It has a result. */
+/** It has a result: all there is of it but for the notification of a send without a copy (zero_copy.c). */
+void weir_sim_operation_result(sim_operation *operation, int64_t result);
+
+/** It completes so. */
 void weir_sim_operation_complete(sim_operation *operation, int64_t result, unsigned flags);
 
 /** Tell the owners of what completed. */
@@ -249,6 +263,9 @@ size_t weir_sim_operation_limit(const sim_operation *operation, size_t size);
 /** What it would give now; -EAGAIN: it waits. Completes nothing. */
 int64_t weir_sim_operation_perform(sim_operation *operation);
 
+/** What a send moves. */
+int64_t weir_sim_operation_send(sim_operation *operation);
+
 /** Try a multishot: complete it as often as it can. */
 void weir_sim_operation_accept(sim_operation *operation);
 
@@ -277,6 +294,18 @@ int weir_sim_kernel_poll(weir_backend *backend, weir_operation *operation, weir_
                          enum weir_direction direction);
 int weir_sim_kernel_close_socket(weir_backend *backend, weir_operation *operation,
                                  weir_handle *handle, bool shut_down);
+
+/* zero_copy.c */
+
+int weir_sim_kernel_register_memory(weir_backend *backend, weir_buffer region);
+int weir_sim_kernel_send_zero_copy(weir_backend *backend, weir_operation *operation,
+                                   weir_handle *handle, weir_const_buffer buffer,
+                                   bool is_registered);
+
+int64_t weir_sim_operation_send_zero_copy(sim_operation *operation);
+
+/** The connection is broken off: what it had of programs' memory is given back soon. */
+void weir_sim_kernel_hurry_notifications(sim_kernel *kernel, const sim_socket *socket);
 
 /* wait.c */
 

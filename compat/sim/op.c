@@ -39,6 +39,7 @@ static sim_operation **slot_of(sim_attached *attached, enum sim_kind kind)
         return &attached->pending[WEIR_READING];
     case SIM_CONNECT_OPERATION:
     case SIM_SEND_OPERATION:
+    case SIM_SEND_ZERO_COPY_OPERATION:
     case SIM_POLL_WRITE_OPERATION:
         return &attached->pending[WEIR_WRITING];
     case SIM_CLOSE_OPERATION:
@@ -77,20 +78,38 @@ static void operation_free(sim_operation *operation)
     weir_sim_agenda_clear(&sim->agenda, &operation->attempt);
     weir_sim_agenda_clear(&sim->agenda, &operation->cancel);
     weir_sim_operation_unstarve(operation);
+    weir_sim_agenda_clear(&sim->agenda, &operation->notification);
     weir_sim_socket_release(operation->socket);
     weir_list_remove(&operation->link);
     free(operation);
 }
 
-/* What it named belongs to its owner again. */
-static void operation_end(sim_operation *operation, int result)
+/* Its socket may have another. */
+static void leave_socket(sim_operation *operation)
 {
     sim_attached *attached = operation->attached;
 
-    weir_sim_operation_check(operation);
-    weir_sim_guard_give(operation, result);
+    if (!attached)
+        return;
+    operation->attached = NULL;
     *slot_of(attached, operation->kind) = NULL;
     weir_sim_attached_release(attached);
+}
+
+/* A multishot that goes on, or what waits for its notification. */
+static void operation_goes_on(sim_operation *operation)
+{
+    weir_sim_operation_check(operation);
+    if (operation->kind == SIM_SEND_ZERO_COPY_OPERATION)
+        leave_socket(operation);
+}
+
+/* What it named belongs to its owner again. */
+static void operation_end(sim_operation *operation, int result)
+{
+    weir_sim_operation_check(operation);
+    weir_sim_guard_give(operation, result);
+    leave_socket(operation);
     operation_free(operation);
 }
 
@@ -176,7 +195,7 @@ static void try(sim_operation *operation)
     }
     result = weir_sim_operation_perform(operation);
     if (result != -EAGAIN)
-        weir_sim_operation_complete(operation, result, 0);
+        weir_sim_operation_result(operation, result);
 }
 
 static void attempt_fired(sim_alarm *alarm)
@@ -217,7 +236,7 @@ static void cancel_now(sim_operation *operation)
     if (sim_random_below(&operation->kernel->sim->random, 4) == 0)
         try(operation);
     if (operation->state == SIM_INSIDE)
-        weir_sim_operation_complete(operation, -ECANCELED, 0);
+        weir_sim_operation_result(operation, -ECANCELED);
 }
 
 static void cancel_fired(sim_alarm *alarm)
@@ -312,8 +331,8 @@ void weir_sim_operation_complete(sim_operation *operation, int64_t result, unsig
         if (!kernel->is_overflowing)
             kernel->statistics->overflows++;
         kernel->is_overflowing = true;
-        flags &=
-            ~(unsigned)WEIR_OPERATION_MORE; /* A multishot ends when its completion overflows. */
+        if (operation->kind != SIM_SEND_ZERO_COPY_OPERATION) /* A multishot ends then. */
+            flags &= ~(unsigned)WEIR_OPERATION_MORE;
     }
     weir_sim_trace_operation(operation, SIM_PHASE_DONE, result);
     completion->operation = operation;
@@ -344,7 +363,7 @@ static void deliver(sim_kernel *kernel, struct sim_completion *completion)
     if (flags & WEIR_OPERATION_LENT)
         weir_sim_lending_show(kernel, flags);
     if (flags & WEIR_OPERATION_MORE)
-        weir_sim_operation_check(self);
+        operation_goes_on(self);
     else
         operation_end(self, result);
     operation->ops->completed(operation, result, flags);

@@ -33,7 +33,7 @@ static int64_t receive(sim_operation *operation)
     return result;
 }
 
-static int64_t send(sim_operation *operation)
+int64_t weir_sim_operation_send(sim_operation *operation)
 {
     const struct sim_guard *guard = &operation->guard;
 
@@ -90,7 +90,9 @@ int64_t weir_sim_operation_perform(sim_operation *operation)
     case SIM_RECEIVE_OPERATION:
         return receive(operation);
     case SIM_SEND_OPERATION:
-        return send(operation);
+        return weir_sim_operation_send(operation);
+    case SIM_SEND_ZERO_COPY_OPERATION:
+        return weir_sim_operation_send_zero_copy(operation);
     case SIM_POLL_READ_OPERATION:
         return weir_sim_socket_is_readable(operation->socket) ? ready(operation->kernel) : -EAGAIN;
     case SIM_POLL_WRITE_OPERATION:
@@ -463,8 +465,13 @@ static int socket_shutdown(struct weir_backend *backend, intptr_t descriptor, in
 
 static void socket_reset(struct weir_backend *backend, intptr_t descriptor)
 {
+    sim_socket *socket = socket_at(descriptor);
+    const sim_attached *attached = weir_sim_socket_watcher(socket);
+
     (void)backend;
-    weir_sim_socket_reset(socket_at(descriptor));
+    weir_sim_socket_reset(socket);
+    if (attached)
+        weir_sim_kernel_hurry_notifications(attached->kernel, socket);
 }
 
 static int socket_local(struct weir_backend *backend, intptr_t descriptor,

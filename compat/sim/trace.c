@@ -48,6 +48,7 @@ static const char *const fault_names[SIM_FAULT_KIND_COUNT] = {
     [SIM_FAULT_NO_FRAMES] = "fault: no frames",
     [SIM_FAULT_STALLED_PROGRAM] = "fault: stalled program",
     [SIM_FAULT_NO_BUFFERS] = "fault: no buffers",
+    [SIM_FAULT_LATE_NOTIFICATION] = "fault: late notification",
 };
 
 #define PHASES(name)                                                                      \
@@ -65,6 +66,7 @@ static const char *const operation_names[SIM_KIND_COUNT][SIM_PHASE_REAPED + 1] =
     [SIM_POLL_WRITE_OPERATION] = PHASES("poll for writing"),
     [SIM_CLOSE_OPERATION] = PHASES("close"),
     [SIM_RECEIVE_LENT_OPERATION] = PHASES("lent receive"),
+    [SIM_SEND_ZERO_COPY_OPERATION] = PHASES("send without a copy"),
 };
 
 static void hash(struct weir_sim_trace *trace, uint64_t word)
@@ -150,7 +152,7 @@ void weir_sim_trace_operation(const sim_operation *operation, enum sim_phase pha
     uint64_t number = 1000 + 100 * (uint64_t)operation->kind + (uint64_t)phase;
 
     record(kernel->sim, sim_kernel_host(kernel), number, operation_names[operation->kind][phase],
-           operation->attached->descriptor, value);
+           operation->attached ? operation->attached->descriptor : -1, value);
 }
 
 /* Reports. */

@@ -80,7 +80,8 @@ void weir_sim_operation_check(sim_operation *operation)
               !operation->guard.message ||
                   is_marked(operation->guard.message->words, WEIR_MESSAGE_WORDS),
               "the message header of an operation in flight is the kernel's");
-    weir_sim_attached_check(operation->attached);
+    if (operation->attached)
+        weir_sim_attached_check(operation->attached);
 }
 
 void weir_sim_attached_mark(sim_attached *attached)

@@ -65,6 +65,15 @@ static inline weir_backend *tcp_backend_of(const weir_tcp_socket *socket)
     return socket->handle.loop->backend;
 }
 
+/** What a write of the socket checks first. Returns 0 or why it must not start. */
+int weir_tcp_check_write(const weir_task *task, const weir_tcp_socket *socket);
+
+/** What the result of a send means to the task that awaits it. */
+weir_result weir_tcp_write_result(const weir_task *task, weir_tcp_socket *socket, int result);
+
+/** weir_write, however large it is, by plain sends. */
+weir_task *weir_tcp_write_copied(weir_task *task, weir_write_stream *out, weir_const_buffer buffer);
+
 /** The stop hook of an operation in a task's header. */
 void weir_tcp_operation_stop(weir_wait *wait, weir_task *task, unsigned bits);
 
@@ -128,6 +137,9 @@ bool weir_tcp_source_is_holding(const weir_tcp_source *self);
 
 /** Its socket is closed: give back what it holds. */
 void weir_tcp_source_give_back(weir_tcp_source *self);
+/** Release the descriptor of a socket that is being closed, by the closer's operation, which is
+ * prepared. shut_down: as of close_socket. */
+void weir_tcp_socket_release(weir_tcp_socket *socket, bool shut_down);
 
 /** Something of a socket that is being closed has completed: if all has, the close is done. */
 void weir_tcp_socket_advance_closing(weir_tcp_socket *socket);

@@ -13,6 +13,7 @@
 #include <weir/stop.h>
 
 #include "sys.h"
+#include "tcp_zero_copy.h"
 
 static const struct weir_sys_sockets *sockets_of(const weir_tcp_socket *socket)
 {
@@ -33,6 +34,7 @@ void weir_tcp_socket_init(weir_tcp_socket *socket)
     socket->source = NULL;
     socket->closer = NULL;
     socket->state = TCP_CLOSED;
+    socket->peer_class = WEIR_PEER_UNKNOWN;
     socket->releasing = false;
     socket->resets = false;
     socket->failure = 0;
@@ -108,6 +110,7 @@ static bool closing_is_done(weir_tcp_socket *socket, bool had_turn)
         weir_tcp_source_give_back(socket->source);
     socket->closer = NULL;
     socket->state = TCP_CLOSED;
+    socket->peer_class = WEIR_PEER_UNKNOWN;
     weir_handle_closed(&socket->handle);
     return true;
 }
@@ -156,11 +159,19 @@ static const struct weir_operation_ops release_ops = {
     .completed = release_completed,
 };
 
+void weir_tcp_socket_release(weir_tcp_socket *socket, bool shut_down)
+{
+    weir_backend *backend = tcp_backend_of(socket);
+    int result;
+
+    result = backend->ops->close_socket(backend, tcp_operation_of(socket->closer), &socket->handle,
+                                        shut_down);
+    socket->releasing = result == WEIR_IN_FLIGHT;
+}
+
 weir_task *weir_tcp_close(weir_task *task, weir_tcp_socket *socket)
 {
-    weir_backend *backend;
     bool shut_down;
-    int result;
 
     if (socket->state == TCP_CLOSED)
         return weir_task_complete(task, 0, 0);
@@ -172,16 +183,17 @@ weir_task *weir_tcp_close(weir_task *task, weir_tcp_socket *socket)
     shut_down = is_pending(socket);
     if (WEIR_UNLIKELY(shut_down && socket->resets)) /* The shutdown would tell of an end. */
         sockets_of(socket)->reset(tcp_backend_of(socket), socket->handle.native);
-    backend = tcp_backend_of(socket);
     socket->state = TCP_CLOSING;
     if (socket->source)
         weir_tcp_source_end(socket->source);
-    result = backend->ops->close_socket(backend, tcp_prepare(task, socket, &release_ops),
-                                        &socket->handle, shut_down);
-    socket->releasing = result == WEIR_IN_FLIGHT;
+    socket->closer = task;
+    (void)tcp_prepare(task, socket, &release_ops);
+    if (WEIR_UNLIKELY(weir_tcp_is_lending(socket)))
+        socket->releasing = true; /* The write does it when it ends: until then it may reset. */
+    else
+        weir_tcp_socket_release(socket, shut_down);
     if (closing_is_done(socket, false))
         return weir_task_complete(task, 0, 0);
-    socket->closer = task;
     if (is_in_flight(socket))
         return weir_task_suspend(task, (weir_wait *)(void *)tcp_operation_of(task));
     tcp_wait_for_turn(task, closing_turn_resume);
@@ -192,10 +204,10 @@ weir_task *weir_tcp_close(weir_task *task, weir_tcp_socket *socket)
  * asked for the end (the stop of its task, or the error in its header) is found before the next part. */
 static void cancel_in_flight(weir_tcp_socket *socket, enum weir_direction direction)
 {
-    weir_backend *backend = tcp_backend_of(socket);
+    weir_task *task = socket->pending[direction];
 
     if (!tcp_is_between_parts(socket, direction))
-        backend->ops->cancel(backend, tcp_operation_of(socket->pending[direction]));
+        task->down.wait->ops->stop(task->down.wait, task, 0);
 }
 
 void weir_tcp_cancel(weir_tcp_socket *socket)
@@ -219,10 +231,14 @@ void weir_tcp_cancel(weir_tcp_socket *socket)
 
 void weir_tcp_operation_stop(weir_wait *wait, weir_task *task, unsigned bits)
 {
-    weir_tcp_socket *socket = ((weir_operation *)(void *)wait)->object;
+    weir_operation *operation = (weir_operation *)(void *)wait;
+    weir_tcp_socket *socket = operation->object;
+    weir_backend *backend = tcp_backend_of(socket);
+    bool is_reading = socket->pending[WEIR_READING] == task;
 
     (void)bits;
-    cancel_in_flight(socket, socket->pending[WEIR_READING] == task ? WEIR_READING : WEIR_WRITING);
+    if (!tcp_is_between_parts(socket, is_reading ? WEIR_READING : WEIR_WRITING))
+        backend->ops->cancel(backend, operation);
 }
 
 /* Connecting. */

@@ -3,6 +3,7 @@
 #include "tcp.h"
 
 #include "sys.h"
+#include "tcp_zero_copy.h"
 
 /* The kernel takes at most this many buffers in one call (IOV_MAX). */
 enum { BUFFERS_MAX = 1024 };
@@ -43,7 +44,7 @@ int weir_tcp_lasting(weir_tcp_socket *socket, enum weir_direction direction, int
         socket->failure = result;
     if (direction == WEIR_READING && socket->has_ended && (is_loss || result == 0))
         return 0;
-    if (socket->failure && (is_loss || result == 0 || result == -EPIPE))
+    if (socket->failure && (is_loss || result == 0 || result == -EPIPE || result == -ENOTCONN))
         return socket->failure;
     if (result == 0)
         socket->has_ended = true;
@@ -472,21 +473,51 @@ static weir_task *tcp_read(weir_task *task, weir_read_stream *in, weir_buffer bu
     return begin_transfer(task, WEIR_READING, weir_buffer_as_const(buffer), result);
 }
 
-static weir_task *tcp_write(weir_task *task, weir_write_stream *out, weir_const_buffer buffer)
+/* The checks of a write have passed. */
+static inline weir_task *write_whole(weir_task *task, weir_tcp_socket *socket,
+                                     weir_const_buffer buffer)
 {
-    weir_tcp_socket *socket = writer_of(out);
-    int error = check_start(task, socket, WEIR_WRITING);
     weir_backend *backend;
     int result;
 
-    if (WEIR_UNLIKELY(error))
-        return weir_task_complete(task, error, 0);
     backend = tcp_backend_of(socket);
     result = backend->ops->send(backend, tcp_prepare(task, socket, &whole_write_ops),
                                 &socket->handle, buffer);
     if (WEIR_LIKELY(result > 0 && (size_t)result == buffer.size))
         return weir_task_complete(task, 0, buffer.size);
     return begin_transfer(task, WEIR_WRITING, buffer, result);
+}
+
+static weir_task *tcp_write(weir_task *task, weir_write_stream *out, weir_const_buffer buffer)
+{
+    weir_tcp_socket *socket = writer_of(out);
+    int error = check_start(task, socket, WEIR_WRITING);
+
+    if (WEIR_UNLIKELY(error))
+        return weir_task_complete(task, error, 0);
+    if (WEIR_UNLIKELY(buffer.size >= socket->handle.loop->zero_copy_bytes))
+        return weir_tcp_write_zero_copy(task, out, buffer);
+    return write_whole(task, socket, buffer);
+}
+
+weir_task *weir_tcp_write_copied(weir_task *task, weir_write_stream *out, weir_const_buffer buffer)
+{
+    weir_tcp_socket *socket = writer_of(out);
+    int error = check_start(task, socket, WEIR_WRITING);
+
+    if (WEIR_UNLIKELY(error))
+        return weir_task_complete(task, error, 0);
+    return write_whole(task, socket, buffer);
+}
+
+int weir_tcp_check_write(const weir_task *task, const weir_tcp_socket *socket)
+{
+    return check_start(task, socket, WEIR_WRITING);
+}
+
+weir_result weir_tcp_write_result(const weir_task *task, weir_tcp_socket *socket, int result)
+{
+    return write_result(task, socket, result);
 }
 
 /* A shutdown is a message to the kernel that does not wait. */
@@ -497,6 +528,8 @@ static weir_task *tcp_finish(weir_task *task, weir_write_stream *out)
 
     if (!error)
         error = weir_tcp_shutdown(socket, WEIR_TCP_WRITES);
+    if (WEIR_UNLIKELY(error == -ENOTCONN && socket->failure))
+        error = socket->failure;
     return weir_task_complete(task, error, 0);
 }
 

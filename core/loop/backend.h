@@ -13,7 +13,8 @@
  *    (a count, or a negative errno) when that is known at once, and then does not call completed;
  *    or WEIR_IN_FLIGHT, and then calls completed exactly once, from wait or peek, never from within
  *    another slot. A multishot calls it any number of times with WEIR_OPERATION_MORE, then once
- *    without. Until then the operation, the handle and the memory named belong to the backend.
+ *    without; so does send_zero_copy. Until then the operation, the handle and the memory named belong
+ *    to the backend.
  *  - A starter never fails for want of room: an operation that finds the queues full, or all lent
  *    buffers with their holders, waits in the backend, first in, first out, and cancel finds it there.
  *  - completed may call any slot but wait and peek, also for the same operation.
@@ -21,7 +22,7 @@
  *    descriptor; errors are negative errnos; -ECANCELED only for what cancel reached. Bytes that
  *    were transferred are reported, whatever cancel did.
  *  - Of one handle at most one reading operation (accept, receive, poll for reading) and one writing
- *    one (connect, send, poll for writing) are in flight.
+ *    one (connect, send, poll for writing) are in flight; of a send_zero_copy, until its result.
  */
 
 #include <stdbool.h>
@@ -39,6 +40,10 @@ typedef struct weir_backend weir_backend;
 
 /** A starter's answer: completed will be called. No errno and no count is this low. */
 #define WEIR_IN_FLIGHT (-0x7fffffff - 1)
+
+/** The result of a notification: the kernel has copied what was to be sent without a copy. The value
+ * that io_uring uses. */
+#define WEIR_SEND_COPIED (-0x7fffffff - 1)
 
 /** wait: do not block. */
 #define WEIR_WAIT_POLL INT64_C(0)
@@ -61,7 +66,7 @@ struct weir_backend_ops {
 
     /* 0, or why a loop cannot have this backend here: the kernel lacks or forbids it. */
     int (*open)(const weir_backend_options *options, weir_backend **ret_backend);
-    /* Nothing is in flight any more. */
+    /* Nothing is in flight any more, but notifications of send_zero_copy: those do not come. */
     void (*close)(weir_backend *backend);
     /* The calling thread runs the loop from now on. Once, before any operation starts. */
     int (*start)(weir_backend *backend);
@@ -90,6 +95,26 @@ struct weir_backend_ops {
     /* The buffer that a completion's flags name: as such a completion's first use of it. */
     weir_lent *(*lent)(weir_backend *backend, unsigned flags);
     void (*give_back)(weir_backend *backend, weir_lent *lent);
+    /* Make one region of memory known: sends without a copy from inside it cost less. Once, after
+     * start; until close, which forgets it: whoever owns the region may give it back to the system
+     * then, though not use it for something else, for a peer may still get bytes that stand in it.
+     * 0; -EOPNOTSUPP: not here; -ENOMEM: more than this process may lock. */
+    int (*register_memory)(weir_backend *backend, weir_buffer region);
+    /* send, but the connection takes the memory and not a copy of its bytes. In two completions:
+     *
+     *   - the result, as of send, with WEIR_OPERATION_MORE; the writing operation is over, and another
+     *     may start on the handle, which may also be closed. Errors come so, too.
+     *   - the notification, which has no flag: the memory is the owner's again. Its result is 0, or
+     *     WEIR_SEND_COPIED: the kernel has made a copy after all. It comes when the peer has
+     *     acknowledged the bytes, or the connection is given up. After an error the result says nothing.
+     *
+     * Or in one without MORE, which is both: nothing of the memory is in use. At once: -EOPNOTSUPP, if
+     * this backend never sends so, and nothing else. -EOPNOTSUPP and -EINVAL from completed are of
+     * this kernel or connection; -ENOMEM: too much memory is locked; all three have sent nothing, and
+     * send does. cancel reaches only the first part.
+     * @is_registered  the bytes stand in the region of register_memory */
+    int (*send_zero_copy)(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                          weir_const_buffer buffer, bool is_registered);
     /* Vectored; the message is the object's, and the backend's until completion. */
     int (*receive_v)(weir_backend *backend, weir_operation *operation, weir_handle *handle,
                      weir_message *message, const weir_buffer *buffers, size_t count);

@@ -16,6 +16,10 @@
 #include "context.h"
 #include "sys.h"
 #include "thread.h"
+#include "zero_copy.h"
+
+/* What the kernel lets one registered buffer have. */
+enum { SINK_BYTES_MAX = 1024 * 1024 * 1024 };
 
 weir_loop *weir_loop_current(void)
 {
@@ -359,6 +363,20 @@ static size_t frames_bound(const weir_loop_options *options)
     return bound > 0 ? bound : weir_context_frames_bound();
 }
 
+static void set_zero_copy(weir_loop *loop, const weir_loop_options *options)
+{
+    size_t sink_bytes = options->sink_bytes;
+
+    if (sink_bytes == 0)
+        sink_bytes = 1024 * 1024;
+    else if (sink_bytes < WEIR_CHUNK_BYTES)
+        sink_bytes = WEIR_CHUNK_BYTES;
+    loop->sink_bytes = sink_bytes < SINK_BYTES_MAX ? sink_bytes : SINK_BYTES_MAX;
+    loop->zero_copy_bytes = options->zero_copy_bytes > 0 ? options->zero_copy_bytes : 32 * 1024;
+    loop->zero_copy_bytes_max =
+        options->zero_copy_bytes_max > 0 ? options->zero_copy_bytes_max : 4 * 1024 * 1024;
+}
+
 static int64_t clock_now_ns(weir_clock *clock)
 {
     (void)clock;
@@ -371,6 +389,7 @@ static void loop_init(weir_loop *loop, const weir_loop_options *options)
     loop->executor.ops = &loop_executor_ops;
     loop->budget = options->budget > 0 ? options->budget : 256;
     loop->executor.budget = WEIR_READY_SLICE;
+    set_zero_copy(loop, options);
     loop->clock.now_ns = clock_now_ns;
     weir_wheel_init(&loop->clock.wheel, weir_sys_now_ns());
     weir_spin_init(&loop->spin, spin_bound_ns(options));
@@ -434,7 +453,10 @@ void weir_loop_free(weir_loop *loop)
     WEIR_ASSERT(loop->handle_count == 0, "every I/O object is closed before its loop ends");
     WEIR_ASSERT(weir_wheel_is_empty(&loop->clock.wheel),
                 "every timer is disarmed before its loop ends");
+    WEIR_ASSERT(!loop->zero_copy || loop->zero_copy->held_count == 0,
+                "every sink is ended before its loop");
     loop->backend->ops->close(loop->backend);
+    weir_zero_copy_end(loop);
     free(loop);
 }
 
@@ -442,6 +464,7 @@ void weir_loop_abandon(weir_loop *loop)
 {
     if (loop->abandon)
         loop->abandon(loop);
+    weir_zero_copy_end(loop);
 }
 
 int weir_backend_probe(const char *name)

@@ -16,8 +16,12 @@
 #include "spin.h"
 #include "wheel.h"
 
+struct weir_zero_copy;
+
 struct weir_loop {
     weir_backend *backend;
+    size_t zero_copy_bytes; /* Writes of so many bytes may do without a copy; SIZE_MAX: none. */
+    struct weir_zero_copy *zero_copy; /* Made when it is first asked for; NULL before. */
     weir_executor executor;
     weir_ready ready;
     weir_clock clock; /* Monotonic. */
@@ -27,7 +31,9 @@ struct weir_loop {
     const void *owner;                /* Which: weir_thread_identity of it. */
     size_t handle_count;              /* Open handles: all are closed before the loop ends. */
     void (*abandon)(weir_loop *loop); /* For weir_loop_abandon; NULL: nothing to do. */
-    weir_list watchers; /* weir_handle_watcher.link: who waits for a free descriptor. */
+    weir_list watchers;         /* weir_handle_watcher.link: who waits for a free descriptor. */
+    size_t sink_bytes;          /* Of the region of zero_copy.h. */
+    size_t zero_copy_bytes_max; /* Of its limit. */
     weir_loop_statistics statistics;
     weir_context context;
 

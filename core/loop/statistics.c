@@ -43,6 +43,10 @@ void weir_loop_statistics_print(const weir_loop_statistics *statistics, FILE *st
         {"frames_live", statistics->frames_live},
         {"frames_recycled", statistics->frames_recycled},
         {"frames_fresh", statistics->frames_fresh},
+        {"zero_copy_sends", statistics->zero_copy_sends},
+        {"zero_copy_copied", statistics->zero_copy_copied},
+        {"zero_copy_refused", statistics->zero_copy_refused},
+        {"sink_waits", statistics->sink_waits},
     };
     size_t i;
 

@@ -8,7 +8,7 @@
  * No operating system type appears here. Descriptors are intptr_t; errors are negative errnos.
  * A world stands in for all of it but signals: then clock and threads are the simulator's.
  *
- * Source: posix_clock.c, posix_thread.c, posix_fiber.c, posix_socket.c, posix_signal.c.
+ * Source: posix_clock.c, posix_thread.c, posix_fiber.c, posix_memory.c, posix_socket.c, posix_signal.c.
  */
 
 #include <stdbool.h>
@@ -110,6 +110,13 @@ typedef struct weir_sys_lock {
 
 void weir_sys_lock_take(weir_sys_lock *lock);
 void weir_sys_lock_give(weir_sys_lock *lock);
+
+/* Memory. */
+
+/** Zeroed pages that stand apart from the heap, so that freeing them never hands them to another use
+ * while a kernel still reads them. NULL: no memory. */
+void *weir_sys_pages_new(size_t size);
+void weir_sys_pages_free(void *pages, size_t size);
 
 /* Fibers: threads of control that share one thread, and hand it to each other. */
 

@@ -444,3 +444,35 @@ MISUSE_TEST(a_loop_freed_while_a_source_holds_what_it_lent)
     sourced_init_pulled(&t, backend);
     weir_loop_free(t.f.loop);
 }
+
+/* Sinks. */
+
+static weir_task *commit_one(weir_task *task, struct op *op)
+{
+    return weir_buffer_sink_commit(task, &((weir_tcp_sink *)op->object)->sink, 1);
+}
+
+MISUSE_TEST(a_commit_of_what_was_not_prepared)
+{
+    weir_tcp_sink sink;
+    struct misused t;
+
+    misused_init(&t, backend);
+    weir_tcp_sink_init(&sink, &t.socket);
+    t.ops[0].object = &sink;
+    op_start(&t.f, &t.ops[0], commit_one);
+    fixture_turn(&t.f);
+}
+
+MISUSE_TEST(a_loop_that_is_freed_before_a_sink_that_holds_memory)
+{
+    weir_tcp_sink sink;
+    weir_buffer buffer;
+    struct misused t;
+
+    misused_init(&t, backend);
+    weir_tcp_sink_init(&sink, &t.socket);
+    CHECK_EQ(weir_buffer_sink_prepare(&sink.sink, &buffer, 1), 1);
+    fixture_close(&t.f, &t.socket);
+    fixture_fini(&t.f);
+}

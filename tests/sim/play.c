@@ -13,6 +13,7 @@ void play_forgo_failures(weir_sim_faults *faults)
     faults->no_kernel_memory = 0;
     faults->no_frames = 0;
     faults->stalled_program = 0;
+    faults->late_notification = 0; /* What is stopped meanwhile is reset. */
 }
 
 weir_result play_run(weir_task *main)

@@ -16,6 +16,7 @@ extern const struct scenario scenario_network;
 extern const struct scenario scenario_proxy;
 extern const struct scenario scenario_races;
 extern const struct scenario scenario_shields;
+extern const struct scenario scenario_sink;
 extern const struct scenario scenario_source;
 extern const struct scenario scenario_strands;
 extern const struct scenario scenario_streams;
@@ -25,8 +26,8 @@ const struct scenario *const scenarios[] = {
     &scenario_accept,   &scenario_backlog, &scenario_bridge,  &scenario_cancel_storm,
     &scenario_channels, &scenario_close,   &scenario_echo,    &scenario_fairness,
     &scenario_frames,   &scenario_groups,  &scenario_network, &scenario_proxy,
-    &scenario_races,    &scenario_shields, &scenario_source,  &scenario_strands,
-    &scenario_streams,  &scenario_timers,
+    &scenario_races,    &scenario_shields, &scenario_sink,    &scenario_source,
+    &scenario_strands,  &scenario_streams, &scenario_timers,
 };
 
 const size_t scenario_count = sizeof scenarios / sizeof scenarios[0];

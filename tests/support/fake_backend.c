@@ -34,6 +34,8 @@ struct fake_backend {
     bool has_answer;
     int answer;
     bool holds_cancelled;
+    bool lends;
+    int register_result;
     fake_sleep_fn *sleep_hook;
     void *sleep_user;
     fake_wake_fn *wake_hook;
@@ -156,6 +158,25 @@ static int fake_send(weir_backend *backend, weir_operation *operation, weir_hand
                      weir_const_buffer buffer)
 {
     return start(backend, (struct fake_operation){.kind = FAKE_SEND,
+                                                  .operation = operation,
+                                                  .handle = handle,
+                                                  .data = (void *)(uintptr_t)buffer.data,
+                                                  .size = buffer.size});
+}
+
+static int fake_register_memory(weir_backend *backend, weir_buffer region)
+{
+    (void)region;
+    return fake_of(backend)->lends ? fake_of(backend)->register_result : -EOPNOTSUPP;
+}
+
+static int fake_send_zero_copy(weir_backend *backend, weir_operation *operation,
+                               weir_handle *handle, weir_const_buffer buffer, bool is_registered)
+{
+    CHECK(!is_registered || fake_of(backend)->register_result == 0);
+    if (!fake_of(backend)->lends)
+        return -EOPNOTSUPP;
+    return start(backend, (struct fake_operation){.kind = FAKE_SEND_ZERO_COPY,
                                                   .operation = operation,
                                                   .handle = handle,
                                                   .data = (void *)(uintptr_t)buffer.data,
@@ -421,6 +442,12 @@ void fake_backend_answer(fake_backend *fake, int result)
     fake->answer = result;
 }
 
+void fake_backend_send_zero_copy(fake_backend *fake, int register_result)
+{
+    fake->lends = true;
+    fake->register_result = register_result;
+}
+
 void fake_backend_hold_cancelled(fake_backend *fake, bool hold)
 {
     fake->holds_cancelled = hold;
@@ -468,6 +495,8 @@ static const struct weir_backend_ops fake_ops = {
     .connect = fake_connect,
     .receive = fake_receive,
     .send = fake_send,
+    .register_memory = fake_register_memory,
+    .send_zero_copy = fake_send_zero_copy,
     .receive_v = fake_receive_v,
     .send_v = fake_send_v,
     .receive_lent = fake_receive_lent,

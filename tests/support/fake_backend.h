@@ -32,6 +32,7 @@ enum fake_kind {
     FAKE_RECEIVE_LENT,
     FAKE_POLL,
     FAKE_CLOSE,
+    FAKE_SEND_ZERO_COPY,
 };
 
 /** An operation as it was started. */
@@ -91,6 +92,9 @@ struct fake_operation fake_backend_operation(const fake_backend *fake, size_t in
 
 /** Have the next operation that is started give this result at once. */
 void fake_backend_answer(fake_backend *fake, int result);
+
+/** Send without a copy from now on, and register memory with this result. */
+void fake_backend_send_zero_copy(fake_backend *fake, int register_result);
 
 /** Have a cancelled operation stay in flight until the test completes it. */
 void fake_backend_hold_cancelled(fake_backend *fake, bool hold);

@@ -67,6 +67,7 @@ static const char *const names[] = {
     [FUSE_ENTRY_CONNECT] = "entry: connect",
     [FUSE_ENTRY_RECV] = "entry: recv",
     [FUSE_ENTRY_SEND] = "entry: send",
+    [FUSE_ENTRY_SEND_ZERO_COPY] = "entry: send without a copy",
     [FUSE_ENTRY_RECVMSG] = "entry: recvmsg",
     [FUSE_ENTRY_SENDMSG] = "entry: sendmsg",
     [FUSE_ENTRY_READ] = "entry: read",

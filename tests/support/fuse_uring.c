@@ -47,6 +47,8 @@ static enum fuse_call call_of(const struct io_uring_sqe *entry)
         return FUSE_ENTRY_RECV;
     case IORING_OP_SEND:
         return FUSE_ENTRY_SEND;
+    case IORING_OP_SEND_ZC:
+        return FUSE_ENTRY_SEND_ZERO_COPY;
     case IORING_OP_RECVMSG:
         return FUSE_ENTRY_RECVMSG;
     case IORING_OP_SENDMSG:

@@ -46,6 +46,10 @@ typedef struct weir_loop_options {
                                     own: several hold more connections than the process may have
                                     descriptors. Ignored where the kernel lacks it (io_uring of Linux
                                     6.8): weir_loop_statistics tells. */
+    size_t sink_bytes;           /* Memory of all weir_tcp_sinks; 0: 1 MiB, at most 1 GiB. */
+    size_t zero_copy_bytes;      /* From where on a whole write sends without a copy, where that
+                                    pays; 0: 32 KiB; SIZE_MAX: never. */
+    size_t zero_copy_bytes_max;  /* Of writers' memory that the kernel holds; 0: 4 MiB. */
 } weir_loop_options;
 
 /** What a loop has counted since it was made: each field counts up but frames_live and direct_*. */
@@ -74,6 +78,12 @@ typedef struct weir_loop_statistics {
     uint64_t frames_live;     /* Out now. One freed by another thread counts until it is home. */
     uint64_t frames_recycled; /* Handed out from what was held back, */
     uint64_t frames_fresh;    /* and from the source of memory. */
+
+    /* Sending without a copy. */
+    uint64_t zero_copy_sends;   /* Sends of which the kernel was to make no copy. */
+    uint64_t zero_copy_copied;  /* Of these: it made one all the same. */
+    uint64_t zero_copy_refused; /* It did not take so (ENOMEM, EOPNOTSUPP): sent as a copy. */
+    uint64_t sink_waits;        /* Commits that waited for memory of the sinks'. */
 } weir_loop_statistics;
 
 /**

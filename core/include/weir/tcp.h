@@ -44,9 +44,10 @@ typedef struct weir_tcp_socket {
     weir_task *closer;              /* Suspended in weir_tcp_close, or NULL. */
     int failure;                    /* How the connection was lost; 0: it was not. */
     uint8_t state;                  /* enum tcp_state in core/io/tcp.h. */
-    bool releasing; /* The descriptor's release is in flight: the closer's operation. */
-    bool resets;    /* WEIR_TCP_LINGER_SECONDS is 0: closing resets. */
-    bool has_ended; /* A read has met the end. */
+    bool releasing;     /* The descriptor's release is in flight: the closer's operation. */
+    bool resets;        /* WEIR_TCP_LINGER_SECONDS is 0: closing resets. */
+    bool has_ended;     /* A read has met the end. */
+    uint8_t peer_class; /* enum weir_peer_class in core/loop/zero_copy.h, once that was asked. */
 } weir_tcp_socket;
 
 /** Prepare a closed socket. */

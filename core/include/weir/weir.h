@@ -13,6 +13,7 @@
 #include <weir/stage_one.h>
 #include <weir/tcp.h>
 #include <weir/tcp_source.h>
+#include <weir/tcp_sink.h>
 #include <weir/timer.h>
 
 #endif

@@ -76,6 +76,7 @@ typedef struct weir_sim_faults {
     uint16_t no_frames;          /* The memory of child frames is exhausted. */
     uint16_t stalled_program;    /* A program that could run does not, up to 20 ms. Of no level. */
     uint16_t no_buffers;         /* A receive finds no buffer to lend, and waits for its loop. */
+    uint16_t late_notification;  /* What was sent without a copy stays the kernel's, up to 3 s. */
 } weir_sim_faults;
 
 /** The highest level. */

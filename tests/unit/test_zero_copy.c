@@ -1,0 +1,728 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Sending without a copy, against a kernel that answers when, and what, the test says. Sockets are
+ * real, for their addresses; nothing is sent.
+ */
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <weir/weir.h>
+
+#include "fake_backend.h"
+#include "loop.h"
+#include "sys.h"
+#include "tcp.h"
+#include "test.h"
+#include "zero_copy.h"
+
+enum { LARGE = 64 << 10, PART = 1 << 20, MORE = WEIR_OPERATION_MORE, CHUNK = 32 << 10 };
+
+static uint8_t memory[6 * PART];
+
+/* A tree of one await. */
+struct job {
+    weir_task task;
+    weir_root root;
+    weir_task *(*start)(struct job *self);
+    weir_tcp_socket *socket;
+    weir_tcp_sink *sink;
+    size_t size;
+    weir_result result;
+    bool done;
+};
+
+struct rig {
+    weir_loop *loop;
+    fake_backend *fake;
+    weir_tcp_socket socket;
+    int peer;
+    struct job job;
+};
+
+static weir_task *job_resume(weir_task *task)
+{
+    struct job *self = WEIR_TASK_SELF(task, struct job);
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    WEIR_AWAIT(task, r, self->start(self));
+    self->result = r;
+    self->done = true;
+    WEIR_RETURN(task, r);
+    WEIR_END(task);
+}
+
+static weir_task *yielder_resume(weir_task *task)
+{
+    WEIR_BEGIN(task);
+    WEIR_YIELD(task);
+    WEIR_YIELD(task);
+    WEIR_YIELD(task);
+    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_END(task);
+}
+
+/* Let the loop do what there is to do. */
+static void turn(struct rig *t)
+{
+    weir_task yielder;
+
+    weir_task_init(&yielder, yielder_resume);
+    (void)weir_run(t->loop, &yielder);
+}
+
+static void start(struct rig *t, struct job *job, weir_task *(*function)(struct job *self),
+                  size_t size)
+{
+    job->start = function;
+    job->size = size;
+    job->done = false;
+    weir_task_init(&job->task, job_resume);
+    weir_run_async(weir_loop_executor(t->loop), &job->root, &job->task, NULL, NULL);
+    turn(t);
+}
+
+static weir_task *write_it(struct job *self)
+{
+    return weir_write(&self->task, &self->socket->stream.out,
+                      weir_const_buffer_of(memory, self->size));
+}
+
+static weir_task *close_it(struct job *self)
+{
+    return weir_tcp_close(&self->task, self->socket);
+}
+
+static weir_task *commit_it(struct job *self)
+{
+    return weir_buffer_sink_commit(&self->task, &self->sink->sink, self->size);
+}
+
+static void start_write(struct rig *t, struct job *job, size_t size)
+{
+    job->socket = &t->socket;
+    start(t, job, write_it, size);
+}
+
+static int connect_pair(intptr_t *ret_descriptor)
+{
+    weir_endpoint any = weir_endpoint_make_ipv4(weir_ipv4_loopback(), 0);
+    weir_tcp_listen_options options = {.backlog = 1};
+    weir_sys_address address;
+    weir_endpoint endpoint;
+    intptr_t listener;
+    int peer;
+
+    CHECK_EQ(weir_sys_sockets.listen(&any, &options, &listener), 0);
+    CHECK_EQ(weir_sys_sockets.local(NULL, listener, &endpoint), 0);
+    weir_sys_address_of(&endpoint, &address);
+    peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(connect(peer, (const struct sockaddr *)address.words, address.length), 0);
+    *ret_descriptor = accept((int)listener, NULL, NULL);
+    CHECK(*ret_descriptor >= 0);
+    CHECK_EQ(close((int)listener), 0);
+    return peer;
+}
+
+static void open_socket(struct rig *t, weir_tcp_socket *socket, int *ret_peer)
+{
+    intptr_t descriptor;
+
+    *ret_peer = connect_pair(&descriptor);
+    weir_tcp_socket_init(socket);
+    CHECK_EQ(weir_tcp_socket_adopt(socket, t->loop, descriptor), 0);
+}
+
+static void rig_init(struct rig *t, size_t zero_copy_bytes_max, int register_result)
+{
+    weir_loop_options options = fake_loop_options();
+
+    options.zero_copy_bytes_max = zero_copy_bytes_max;
+    options.sink_bytes = 2 * CHUNK;
+    t->loop = fake_loop_new(&options);
+    t->fake = fake_backend_of(t->loop);
+    fake_backend_send_zero_copy(t->fake, register_result);
+    open_socket(t, &t->socket, &t->peer);
+    /* All peers are on this machine: let them be like others. */
+    weir_zero_copy_of(t->loop)->classes[WEIR_PEER_LOCAL].copies = 0;
+}
+
+static struct fake_operation in_flight(const struct rig *t, size_t index)
+{
+    return fake_backend_operation(t->fake, index);
+}
+
+static void check_in_flight(const struct rig *t, size_t index, enum fake_kind kind, size_t size)
+{
+    CHECK_EQ(in_flight(t, index).kind, kind);
+    CHECK_EQ(in_flight(t, index).size, size);
+}
+
+static void complete(struct rig *t, size_t index, int result, unsigned flags)
+{
+    fake_backend_complete(t->fake, in_flight(t, index).operation, result, flags);
+    turn(t);
+}
+
+static void check_done(const struct job *job, int error, size_t count)
+{
+    CHECK(job->done);
+    CHECK_EQ(job->result.error, error);
+    CHECK_EQ(job->result.count, count);
+}
+
+static void close_socket(struct rig *t, weir_tcp_socket *socket)
+{
+    struct job job = {.socket = socket};
+
+    start(t, &job, close_it, 0);
+    CHECK_EQ(in_flight(t, 0).kind, FAKE_CLOSE);
+    CHECK_EQ(close((int)socket->handle.native), 0);
+    complete(t, 0, 0, 0);
+    check_done(&job, 0, 0);
+}
+
+static void rig_fini(struct rig *t)
+{
+    close_socket(t, &t->socket);
+    CHECK_EQ(close(t->peer), 0);
+    weir_loop_free(t->loop);
+}
+
+/* Writes. */
+
+WEIR_TEST(zero_copy_write, completes_when_the_memory_is_ours_again)
+{
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    start_write(&t, &t.job, LARGE);
+    check_in_flight(&t, 0, FAKE_SEND_ZERO_COPY, LARGE);
+    complete(&t, 0, LARGE, MORE);
+    CHECK(!t.job.done);
+    complete(&t, 0, 0, 0);
+    check_done(&t.job, 0, LARGE);
+    CHECK_EQ(weir_loop_statistics_get(t.loop).zero_copy_sends, 1);
+    CHECK_EQ(weir_loop_statistics_get(t.loop).zero_copy_copied, 0);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_write, sends_the_next_part_before_the_notification_of_the_last)
+{
+    struct rig t;
+    int i;
+
+    rig_init(&t, 8 * PART, 0);
+    start_write(&t, &t.job, 6 * PART);
+    for (i = 0; i < 4; i++) {
+        check_in_flight(&t, (size_t)i, FAKE_SEND_ZERO_COPY, PART);
+        CHECK(in_flight(&t, (size_t)i).data == memory + i * PART);
+        complete(&t, (size_t)i, PART, MORE);
+    }
+    CHECK_EQ(fake_backend_in_flight(t.fake), 4); /* That many at most. */
+    complete(&t, 1, 0, 0);
+    check_in_flight(&t, 3, FAKE_SEND_ZERO_COPY, PART);
+    complete(&t, 3, PART, MORE);
+    complete(&t, 0, 0, 0);
+    complete(&t, 3, PART, MORE);
+    for (i = 0; i < 4; i++) {
+        CHECK(!t.job.done);
+        complete(&t, 0, 0, 0);
+    }
+    check_done(&t.job, 0, 6 * PART);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_write, goes_on_after_a_short_send)
+{
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    start_write(&t, &t.job, LARGE);
+    complete(&t, 0, 1000, MORE);
+    check_in_flight(&t, 1, FAKE_SEND_ZERO_COPY, LARGE - 1000);
+    complete(&t, 1, LARGE - 1000, 0); /* Result and notification in one. */
+    CHECK(!t.job.done);
+    complete(&t, 0, 0, 0);
+    check_done(&t.job, 0, LARGE);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_write, fails_when_the_notifications_have_come)
+{
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    start_write(&t, &t.job, LARGE);
+    complete(&t, 0, 1000, MORE);
+    complete(&t, 1, -ECONNRESET, MORE);
+    CHECK(!t.job.done);
+    complete(&t, 1, WEIR_SEND_COPIED, 0);
+    CHECK(!t.job.done);
+    complete(&t, 0, 0, 0);
+    check_done(&t.job, -ECONNRESET, 1000);
+    CHECK_EQ(weir_loop_statistics_get(t.loop).zero_copy_copied, 0); /* An error says nothing. */
+    rig_fini(&t);
+}
+
+/* Refused: copied, behind what was sent, and still with a notification to come. */
+static void copies_after(int error, unsigned flags)
+{
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    start_write(&t, &t.job, LARGE);
+    complete(&t, 0, error, flags);
+    check_in_flight(&t, flags ? 1 : 0, FAKE_SEND, LARGE);
+    complete(&t, flags ? 1 : 0, LARGE, 0);
+    if (flags) {
+        CHECK(!t.job.done);
+        complete(&t, 0, WEIR_SEND_COPIED, 0);
+    }
+    check_done(&t.job, 0, LARGE);
+    CHECK_EQ(weir_loop_statistics_get(t.loop).zero_copy_refused, 1);
+    CHECK_EQ(weir_loop_statistics_get(t.loop).zero_copy_sends, 0);
+    start_write(&t, &t.job, LARGE);
+    CHECK_EQ(in_flight(&t, 0).kind, error == -ENOMEM ? FAKE_SEND_ZERO_COPY : FAKE_SEND);
+    complete(&t, 0, LARGE, 0);
+    check_done(&t.job, 0, LARGE);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_write, copies_what_the_kernel_refuses)
+{
+    copies_after(-ENOMEM, MORE);
+    copies_after(-ENOMEM, 0);
+    copies_after(-EOPNOTSUPP, MORE);
+    copies_after(-EOPNOTSUPP, 0);
+    copies_after(-EINVAL, 0);
+}
+
+WEIR_TEST(zero_copy_write, lends_less_when_memory_cannot_be_locked)
+{
+    struct rig t;
+
+    rig_init(&t, 4 * LARGE, 0);
+    start_write(&t, &t.job, LARGE);
+    complete(&t, 0, -ENOMEM, 0);
+    complete(&t, 0, LARGE, 0);
+    start_write(&t, &t.job, 3 * LARGE); /* The limit is half of what it was. */
+    check_in_flight(&t, 0, FAKE_SEND, 3 * LARGE);
+    complete(&t, 0, 3 * LARGE, 0);
+    check_done(&t.job, 0, 3 * LARGE);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_write, copies_beyond_what_may_be_lent)
+{
+    weir_tcp_socket other;
+    struct job job;
+    struct rig t;
+    int peer;
+
+    rig_init(&t, LARGE + CHUNK, 0);
+    open_socket(&t, &other, &peer);
+    start_write(&t, &t.job, LARGE);
+    check_in_flight(&t, 0, FAKE_SEND_ZERO_COPY, LARGE);
+    job.socket = &other;
+    start(&t, &job, write_it, LARGE);
+    check_in_flight(&t, 1, FAKE_SEND, LARGE);
+    complete(&t, 1, LARGE, 0);
+    complete(&t, 0, LARGE, 0);
+    check_done(&t.job, 0, LARGE);
+    start(&t, &job, write_it, LARGE); /* There is room again. */
+    check_in_flight(&t, 0, FAKE_SEND_ZERO_COPY, LARGE);
+    complete(&t, 0, LARGE, 0);
+    close_socket(&t, &other);
+    CHECK_EQ(close(peer), 0);
+    rig_fini(&t);
+}
+
+/* Copies of the kernel's. */
+
+/* One write. Returns how it was sent. */
+static enum fake_kind write_one(struct rig *t, int notification)
+{
+    enum fake_kind kind;
+
+    start_write(t, &t->job, LARGE);
+    kind = in_flight(t, 0).kind;
+    complete(t, 0, LARGE, kind == FAKE_SEND ? 0 : MORE);
+    if (kind != FAKE_SEND)
+        complete(t, 0, notification, 0);
+    check_done(&t->job, 0, LARGE);
+    return kind;
+}
+
+/* How many writes are copied until one is not. */
+static int count_copies(struct rig *t, int notification)
+{
+    int count = 0;
+
+    while (write_one(t, notification) == FAKE_SEND)
+        count++;
+    return count;
+}
+
+WEIR_TEST(zero_copy_write, is_given_up_where_the_kernel_copies_and_tried_ever_more_rarely)
+{
+    struct rig t;
+    int i;
+
+    rig_init(&t, 0, 0);
+    for (i = 0; i < 3; i++)
+        CHECK_EQ(write_one(&t, WEIR_SEND_COPIED), FAKE_SEND_ZERO_COPY);
+    CHECK_EQ(count_copies(&t, WEIR_SEND_COPIED), 63);
+    CHECK_EQ(count_copies(&t, WEIR_SEND_COPIED), 255);
+    CHECK_EQ(count_copies(&t, 0), 1023);
+    CHECK_EQ(count_copies(&t, WEIR_SEND_COPIED), 0); /* It does not copy any more. */
+    CHECK_EQ(count_copies(&t, WEIR_SEND_COPIED), 0);
+    CHECK_EQ(weir_loop_statistics_get(t.loop).zero_copy_copied, 7);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_write, is_not_given_up_for_copies_now_and_then)
+{
+    struct rig t;
+    int i;
+
+    rig_init(&t, 0, 0);
+    for (i = 0; i < 20; i++)
+        CHECK_EQ(write_one(&t, i % 3 ? WEIR_SEND_COPIED : 0), FAKE_SEND_ZERO_COPY);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_policy, peers_on_this_machine_are_sent_copies_at_first)
+{
+    weir_loop *loop = fake_loop_new(NULL);
+    weir_zero_copy *zero_copy = weir_zero_copy_of(loop);
+    int i;
+
+    CHECK(weir_zero_copy_is_wanted(zero_copy, WEIR_PEER_REMOTE));
+    for (i = 0; i < 63; i++)
+        CHECK(!weir_zero_copy_is_wanted(zero_copy, WEIR_PEER_LOCAL));
+    CHECK(weir_zero_copy_is_wanted(zero_copy, WEIR_PEER_LOCAL));
+    weir_loop_free(loop);
+}
+
+WEIR_TEST(zero_copy_policy, classes_of_peers_are_learnt_apart)
+{
+    weir_zero_copy *zero_copy;
+    struct rig t;
+    int i;
+
+    rig_init(&t, 0, 0);
+    for (i = 0; i < 3; i++)
+        CHECK_EQ(write_one(&t, WEIR_SEND_COPIED), FAKE_SEND_ZERO_COPY);
+    zero_copy = weir_zero_copy_of(t.loop);
+    CHECK(!weir_zero_copy_is_wanted(zero_copy, WEIR_PEER_LOCAL));
+    CHECK(weir_zero_copy_is_wanted(zero_copy, WEIR_PEER_REMOTE));
+    rig_fini(&t);
+}
+
+/* Stops, cancels and closes. */
+
+WEIR_TEST(zero_copy_write, a_stop_before_the_result_cancels_the_send)
+{
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    start_write(&t, &t.job, LARGE);
+    weir_task_stop(&t.job.root.task, WEIR_STOP_REQUESTED); /* Which the fake cancels at once. */
+    turn(&t);
+    check_done(&t.job, WEIR_CANCELLED, 0);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_write, a_stop_between_result_and_notification_waits_for_that)
+{
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    start_write(&t, &t.job, 2 * PART);
+    complete(&t, 0, 1000, MORE);
+    fake_backend_hold_cancelled(t.fake, true);
+    weir_task_stop(&t.job.root.task, WEIR_STOP_REQUESTED);
+    complete(&t, 1, -ECANCELED, 0);
+    CHECK(!t.job.done);
+    CHECK_EQ(fake_backend_in_flight(t.fake), 1); /* Nothing is sent any more. */
+    complete(&t, 0, 0, 0);
+    check_done(&t.job, WEIR_CANCELLED, 1000);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_write, a_stop_of_what_was_sent_is_too_late)
+{
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    start_write(&t, &t.job, LARGE);
+    complete(&t, 0, LARGE, MORE);
+    weir_task_stop(&t.job.root.task, WEIR_STOP_REQUESTED);
+    turn(&t);
+    CHECK(!t.job.done);
+    complete(&t, 0, 0, 0);
+    check_done(&t.job, 0, LARGE);
+    rig_fini(&t);
+}
+
+static bool is_reset(const struct rig *t)
+{
+    uint8_t byte;
+
+    return recv(t->peer, &byte, 1, MSG_DONTWAIT) < 0 && errno == ECONNRESET;
+}
+
+static bool let_time_pass(fake_backend *fake, int64_t deadline_ns, void *user)
+{
+    (void)fake;
+    (void)user;
+    CHECK(deadline_ns < weir_now_ns() + INT64_C(1000000000)); /* The grace has an end. */
+    return false;
+}
+
+static weir_task *sleep_resume(weir_task *task)
+{
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    WEIR_AWAIT(task, r, weir_sleep_for(task, INT64_C(600000000)));
+    WEIR_RETURN(task, r);
+    WEIR_END(task);
+}
+
+WEIR_TEST(zero_copy_write, a_peer_that_does_not_acknowledge_is_reset_after_a_grace)
+{
+    weir_task sleeper;
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    start_write(&t, &t.job, LARGE);
+    complete(&t, 0, LARGE, MORE);
+    weir_task_stop(&t.job.root.task, WEIR_STOP_REQUESTED);
+    turn(&t);
+    CHECK(!is_reset(&t));
+    fake_backend_on_sleep(t.fake, let_time_pass, NULL);
+    weir_task_init(&sleeper, sleep_resume);
+    (void)weir_run(t.loop, &sleeper);
+    CHECK(is_reset(&t));
+    CHECK(!t.job.done); /* The memory is not ours yet. */
+    complete(&t, 0, 0, 0);
+    check_done(&t.job, WEIR_CANCELLED, LARGE);
+    start_write(&t, &t.job, 1);
+    complete(&t, 0, -EPIPE, 0);
+    check_done(&t.job, -ECONNABORTED, 0);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_write, a_hard_stop_resets_at_once)
+{
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    start_write(&t, &t.job, LARGE);
+    complete(&t, 0, LARGE, MORE);
+    weir_task_stop(&t.job.root.task, WEIR_STOP_REQUESTED);
+    turn(&t);
+    CHECK(!is_reset(&t));
+    weir_task_stop(&t.job.root.task, WEIR_STOP_HARD);
+    CHECK(is_reset(&t));
+    complete(&t, 0, 0, 0);
+    check_done(&t.job, WEIR_CANCELLED, LARGE);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_write, a_close_waits_for_the_notification_and_releases_then)
+{
+    struct job closing;
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    start_write(&t, &t.job, LARGE);
+    complete(&t, 0, LARGE, MORE);
+    closing.socket = &t.socket;
+    start(&t, &closing, close_it, 0);
+    CHECK_EQ(fake_backend_in_flight(t.fake), 1); /* The descriptor is still there, to be reset. */
+    CHECK(!closing.done);
+    complete(&t, 0, 0, 0);
+    check_done(&t.job, 0, LARGE);
+    CHECK_EQ(in_flight(&t, 0).kind, FAKE_CLOSE);
+    CHECK(!closing.done);
+    CHECK_EQ(close((int)t.socket.handle.native), 0);
+    complete(&t, 0, 0, 0);
+    check_done(&closing, 0, 0);
+    CHECK_EQ(close(t.peer), 0);
+    weir_loop_free(t.loop);
+}
+
+/* Sinks. */
+
+static uint8_t *prepare(weir_tcp_sink *sink)
+{
+    weir_buffer buffer;
+
+    CHECK_EQ(weir_buffer_sink_prepare(&sink->sink, &buffer, 1), 1);
+    return buffer.data;
+}
+
+static void commit(struct rig *t, struct job *job, weir_tcp_sink *sink, size_t size)
+{
+    job->sink = sink;
+    start(t, job, commit_it, size);
+}
+
+WEIR_TEST(zero_copy_sink, a_commit_completes_with_the_result_and_the_memory_comes_back_later)
+{
+    weir_tcp_sink sink;
+    uint8_t *first;
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    weir_tcp_sink_init(&sink, &t.socket);
+    first = prepare(&sink);
+    commit(&t, &t.job, &sink, CHUNK);
+    check_in_flight(&t, 0, FAKE_SEND_ZERO_COPY, CHUNK);
+    CHECK(in_flight(&t, 0).data == first);
+    complete(&t, 0, CHUNK, MORE);
+    check_done(&t.job, 0, CHUNK);
+    CHECK(prepare(&sink) != first);
+    weir_tcp_sink_fini(&sink);
+    complete(&t, 0, 0, 0);
+    CHECK(prepare(&sink) == first); /* Last used, first. */
+    weir_tcp_sink_fini(&sink);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_sink, a_small_commit_is_a_plain_send_of_the_same_memory)
+{
+    weir_tcp_sink sink;
+    uint8_t *first;
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    weir_tcp_sink_init(&sink, &t.socket);
+    first = prepare(&sink);
+    commit(&t, &t.job, &sink, CHUNK / 2 - 1);
+    check_in_flight(&t, 0, FAKE_SEND, CHUNK / 2 - 1);
+    CHECK(in_flight(&t, 0).data == first);
+    complete(&t, 0, CHUNK / 2 - 1, 0);
+    check_done(&t.job, 0, CHUNK / 2 - 1);
+    weir_tcp_sink_fini(&sink);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_sink, memory_that_cannot_be_registered_is_used_all_the_same)
+{
+    weir_tcp_sink sink;
+    struct rig t;
+
+    rig_init(&t, 0, -ENOMEM);
+    weir_tcp_sink_init(&sink, &t.socket);
+    (void)prepare(&sink);
+    commit(&t, &t.job, &sink, CHUNK - 1); /* Worth less then. */
+    check_in_flight(&t, 0, FAKE_SEND, CHUNK - 1);
+    complete(&t, 0, CHUNK - 1, 0);
+    (void)prepare(&sink);
+    commit(&t, &t.job, &sink, CHUNK);
+    check_in_flight(&t, 0, FAKE_SEND_ZERO_COPY, CHUNK); /* The fake checks: not as registered. */
+    complete(&t, 0, CHUNK, 0);
+    check_done(&t.job, 0, CHUNK);
+    weir_tcp_sink_fini(&sink);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_sink, a_refused_commit_is_sent_as_a_copy_while_the_memory_is_still_lent)
+{
+    weir_tcp_sink sink;
+    weir_buffer buffer;
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    weir_tcp_sink_init(&sink, &t.socket);
+    (void)prepare(&sink);
+    commit(&t, &t.job, &sink, CHUNK);
+    complete(&t, 0, -ENOMEM, MORE);
+    check_in_flight(&t, 1, FAKE_SEND, CHUNK);
+    complete(&t, 1, CHUNK, 0);
+    check_done(&t.job, 0, CHUNK);
+    (void)prepare(&sink); /* The other of two. */
+    commit(&t, &t.job, &sink, 1);
+    complete(&t, 1, 1, 0);
+    complete(&t, 0, WEIR_SEND_COPIED, 0);
+    CHECK_EQ(weir_loop_statistics_get(t.loop).zero_copy_copied, 0);
+    CHECK_EQ(weir_buffer_sink_prepare(&sink.sink, &buffer, 1), 1);
+    weir_tcp_sink_fini(&sink);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_sink, half_of_the_memory_is_not_lent)
+{
+    weir_tcp_sink sink;
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    weir_tcp_sink_init(&sink, &t.socket);
+    (void)prepare(&sink);
+    commit(&t, &t.job, &sink, CHUNK);
+    complete(&t, 0, CHUNK, MORE);
+    (void)prepare(&sink);
+    commit(&t, &t.job, &sink, CHUNK);
+    check_in_flight(&t, 1, FAKE_SEND, CHUNK);
+    complete(&t, 1, CHUNK, 0);
+    check_done(&t.job, 0, CHUNK);
+    complete(&t, 0, 0, 0);
+    weir_tcp_sink_fini(&sink);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_sink, socket_and_sink_may_go_before_the_notification)
+{
+    weir_tcp_sink sink;
+    struct job closing;
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    weir_tcp_sink_init(&sink, &t.socket);
+    (void)prepare(&sink);
+    commit(&t, &t.job, &sink, CHUNK);
+    complete(&t, 0, CHUNK, MORE);
+    weir_tcp_sink_fini(&sink);
+    closing.socket = &t.socket;
+    start(&t, &closing, close_it, 0);
+    CHECK_EQ(in_flight(&t, 1).kind, FAKE_CLOSE);
+    CHECK_EQ(close((int)t.socket.handle.native), 0);
+    complete(&t, 1, 0, 0);
+    check_done(&closing, 0, 0);
+    complete(&t, 0, 0, 0);
+    CHECK_EQ(close(t.peer), 0);
+    weir_loop_free(t.loop);
+}
+
+WEIR_TEST(zero_copy_sink, a_cancelled_send_leaves_the_rest_for_the_next_commit)
+{
+    weir_tcp_sink sink;
+    uint8_t *first;
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    weir_tcp_sink_init(&sink, &t.socket);
+    first = prepare(&sink);
+    commit(&t, &t.job, &sink, CHUNK);
+    fake_backend_hold_cancelled(t.fake, true);
+    weir_tcp_cancel(&t.socket);
+    CHECK(in_flight(&t, 0).is_cancelled);
+    complete(&t, 0, -ECANCELED, MORE);
+    check_done(&t.job, WEIR_CANCELLED, CHUNK);
+    commit(&t, &t.job, &sink, 0);
+    check_in_flight(&t, 1, FAKE_SEND, CHUNK); /* Its record is still in use. */
+    CHECK(in_flight(&t, 1).data == first);
+    complete(&t, 1, CHUNK, 0);
+    check_done(&t.job, 0, 0);
+    complete(&t, 0, 0, 0);
+    weir_tcp_sink_fini(&sink);
+    rig_fini(&t);
+}
