@@ -100,10 +100,10 @@ static weir_task *lent_session_resume(weir_task *task)
         if (r.error)
             break;
         self->base.server->messages++;
-        self->base.server->bytes += self->message.size;
         weir_shield_begin(task); /* What was read is written, also when a stop comes now. */
         WEIR_AWAIT(task, r, weir_write(task, &self->base.socket.stream.out, self->message));
         weir_shield_end(task);
+        self->base.server->bytes += r.count;
         if (r.error)
             break;
         weir_buffer_source_consume(&self->source.source, self->message.size);
@@ -127,12 +127,12 @@ static weir_task *own_session_resume(weir_task *task)
         if (r.error)
             break;
         self->base.server->messages++;
-        self->base.server->bytes += r.count;
         weir_shield_begin(task); /* What was read is written, also when a stop comes now. */
         WEIR_AWAIT(task, r,
                    weir_write(task, &self->base.socket.stream.out,
                               weir_const_buffer_of(self->data, r.count)));
         weir_shield_end(task);
+        self->base.server->bytes += r.count;
         if (r.error)
             break;
     }

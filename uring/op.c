@@ -17,10 +17,6 @@ _Static_assert((unsigned)WEIR_OPERATION_MORE == IORING_CQE_F_MORE &&
 _Static_assert(sizeof(struct uring_operation) <= sizeof(((weir_operation *)0)->scratch),
                "the engine's words fit an operation");
 
-/* What passes of the flags of a receive whose buffers are lent. */
-static const uint32_t LENT_FLAGS =
-    IORING_CQE_F_MORE | IORING_CQE_F_BUFFER | 0xffffu << IORING_CQE_BUFFER_SHIFT;
-
 void weir_uring_submit_now(struct uring *uring)
 {
     uring->statistics->enters++;
@@ -162,7 +158,7 @@ static void complete_lent(struct uring *uring, weir_operation *operation, int re
         flags &= IORING_CQE_F_MORE;
     }
     if ((flags & IORING_CQE_F_MORE) || !weir_uring_lending_goes_on(uring, operation, &result))
-        operation->ops->completed(operation, result, flags & LENT_FLAGS);
+        operation->ops->completed(operation, result, flags & URING_LENT_FLAGS);
 }
 
 void weir_uring_complete_otherwise(struct uring *uring, weir_operation *operation, int result,
@@ -171,10 +167,6 @@ void weir_uring_complete_otherwise(struct uring *uring, weir_operation *operatio
     const struct uring_operation *mine = uring_operation_of(operation);
     unsigned more = flags & IORING_CQE_F_MORE;
 
-    if (WEIR_LIKELY(mine->state == URING_LENDING && result > 0)) {
-        operation->ops->completed(operation, result, flags & LENT_FLAGS);
-        return;
-    }
     if (mine->state == URING_CANCEL_DEFERRED && !more)
         remove_deferred(uring, operation);
     if (mine->kind == URING_LENT) {

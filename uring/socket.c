@@ -83,28 +83,9 @@ int weir_uring_receive(weir_backend *backend, weir_operation *operation, weir_ha
     return uring_submit(uring_of(backend), operation, &request);
 }
 
-/*
- * A socket mostly has room for what is sent. Where many completions come at a time, their sends share one
- * system call; where few do, a call of its own costs less than an entry, a completion and one more turn
- * of the loop.
- */
-static int send_at_once(struct uring *uring, const weir_handle *handle, weir_const_buffer buffer)
+static inline int send_by_entry(struct uring *uring, weir_operation *operation,
+                                weir_handle *handle, weir_const_buffer buffer)
 {
-    ssize_t sent;
-
-    uring->at_once--;
-    if (weir_uring_is_direct(handle->native))
-        return WEIR_IN_FLIGHT;
-    sent = send((int)handle->native, buffer.data, clamp(buffer.size), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent >= 0)
-        return (int)sent;
-    return errno == EAGAIN || errno == EINTR ? WEIR_IN_FLIGHT : -errno;
-}
-
-int weir_uring_send(weir_backend *backend, weir_operation *operation, weir_handle *handle,
-                    weir_const_buffer buffer)
-{
-    struct uring *uring = uring_of(backend);
     struct uring_request request = {
         .opcode = IORING_OP_SEND,
         .target = uring_target_of(handle),
@@ -113,13 +94,38 @@ int weir_uring_send(weir_backend *backend, weir_operation *operation, weir_handl
         .flags = MSG_NOSIGNAL,
     };
 
-    if (uring->at_once > 0 && buffer.size <= AT_ONCE_BYTES) {
-        int result = send_at_once(uring, handle, buffer);
-
-        if (result != WEIR_IN_FLIGHT)
-            return result;
-    }
     return uring_submit(uring, operation, &request);
+}
+
+/*
+ * A socket mostly has room for what is sent. Where many completions come at a time, their sends share one
+ * system call; where few do, a call of its own costs less than an entry, a completion and one more turn
+ * of the loop.
+ */
+WEIR_NOINLINE static int send_at_once(struct uring *uring, weir_operation *operation,
+                                      weir_handle *handle, weir_const_buffer buffer)
+{
+    ssize_t sent;
+
+    if (buffer.size > AT_ONCE_BYTES || weir_uring_is_direct(handle->native))
+        return send_by_entry(uring, operation, handle, buffer);
+    uring->at_once--;
+    sent = send((int)handle->native, buffer.data, buffer.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0)
+        return (int)sent;
+    if (errno != EAGAIN && errno != EINTR)
+        return -errno;
+    return send_by_entry(uring, operation, handle, buffer);
+}
+
+int weir_uring_send(weir_backend *backend, weir_operation *operation, weir_handle *handle,
+                    weir_const_buffer buffer)
+{
+    struct uring *uring = uring_of(backend);
+
+    if (WEIR_UNLIKELY(uring->at_once > 0))
+        return send_at_once(uring, operation, handle, buffer);
+    return send_by_entry(uring, operation, handle, buffer);
 }
 
 /* Describe a sequence in the message, which lives until the completion as the kernel demands. */

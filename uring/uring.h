@@ -49,6 +49,10 @@ enum {
 /* The buffers that are lent, as the kernel names them. */
 enum { URING_LENT_GROUP = 0 };
 
+/* What passes of the flags of a receive whose buffers are lent. */
+#define URING_LENT_FLAGS \
+    (IORING_CQE_F_MORE | IORING_CQE_F_BUFFER | 0xffffu << IORING_CQE_BUFFER_SHIFT)
+
 /** How a request becomes submission entries. */
 enum uring_request_kind {
     URING_PLAIN,
@@ -239,9 +243,17 @@ static inline int uring_submit(struct uring *uring, weir_operation *operation,
         WEIR_LIKELY(!uring->deferred_first) ? uring_next_entry(&uring->ring) : NULL;
 
     if (WEIR_UNLIKELY(!entry)) {
-        /* A copy, so that the caller's request never needs to exist in memory. */
-        struct uring_request copy = *request;
+        /* A copy, member by member, so that the caller's request never needs to exist in memory. */
+        struct uring_request copy;
 
+        copy.address = request->address;
+        copy.offset = request->offset;
+        copy.length = request->length;
+        copy.target = request->target;
+        copy.flags = request->flags;
+        copy.priority = request->priority;
+        copy.opcode = request->opcode;
+        copy.kind = request->kind;
         return weir_uring_submit_slowly(uring, operation, &copy);
     }
     uring_fill(entry, request, (uintptr_t)operation);
@@ -264,10 +276,14 @@ void weir_uring_complete_otherwise(struct uring *uring, weir_operation *operatio
 static inline void uring_complete(struct uring *uring, weir_operation *operation, int result,
                                   uint32_t flags)
 {
-    if (WEIR_UNLIKELY(uring_operation_of(operation)->state != URING_SUBMITTED))
-        weir_uring_complete_otherwise(uring, operation, result, flags);
-    else
+    uint8_t state = uring_operation_of(operation)->state;
+
+    if (WEIR_LIKELY(state == URING_SUBMITTED))
         operation->ops->completed(operation, result, flags & IORING_CQE_F_MORE);
+    else if (state == URING_LENDING && result > 0)
+        operation->ops->completed(operation, result, flags & URING_LENT_FLAGS);
+    else
+        weir_uring_complete_otherwise(uring, operation, result, flags);
 }
 
 void weir_uring_cancel(weir_backend *backend, weir_operation *operation);

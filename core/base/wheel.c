@@ -19,6 +19,7 @@ void weir_wheel_init(weir_wheel *wheel, int64_t now_ns)
 
     wheel->now_ns = now_ns;
     wheel->is_advancing = false;
+    wheel->words = 0;
     for (size_t word = 0; word <= WEIR_WHEEL_LEVELS; word++)
         wheel->occupied[word] = 0;
     for (size_t list = 0; list < WEIR_WHEEL_LISTS; list++)
@@ -28,13 +29,13 @@ void weir_wheel_init(weir_wheel *wheel, int64_t now_ns)
 /* The earliest slot of the levels that has a node, or WEIR_WHEEL_PASSED if none has. */
 static size_t earliest_slot(const weir_wheel *wheel)
 {
-    for (size_t level = 0; level < WEIR_WHEEL_LEVELS; level++) {
-        uint64_t bits = wheel->occupied[level];
+    uint32_t levels = wheel->words & ((UINT32_C(1) << WEIR_WHEEL_LEVELS) - 1);
+    size_t level;
 
-        if (bits)
-            return level * WEIR_WHEEL_SLOTS + (size_t)__builtin_ctzll(bits);
-    }
-    return WEIR_WHEEL_PASSED;
+    if (levels == 0)
+        return WEIR_WHEEL_PASSED;
+    level = (size_t)__builtin_ctz(levels);
+    return level * WEIR_WHEEL_SLOTS + (size_t)__builtin_ctzll(wheel->occupied[level]);
 }
 
 /* When a slot is to be dealt with: one of level 0 when it is over, a coarse one when it begins. */

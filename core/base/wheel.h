@@ -59,11 +59,7 @@ size_t weir_wheel_advance(weir_wheel *wheel, int64_t now_ns);
 /** Whether no node is armed. */
 static inline bool weir_wheel_is_empty(const weir_wheel *wheel)
 {
-    uint64_t any = 0;
-
-    for (size_t word = 0; word <= WEIR_WHEEL_LEVELS; word++)
-        any |= wheel->occupied[word];
-    return any == 0;
+    return wheel->words == 0;
 }
 
 /* The slot of a deadline in or after the present tick. */
@@ -84,6 +80,17 @@ static inline void weir_wheel_push(weir_wheel *wheel, size_t list, weir_wheel_no
 {
     weir_list_push(&wheel->lists[list], &node->link);
     wheel->occupied[list / WEIR_WHEEL_SLOTS] |= UINT64_C(1) << list % WEIR_WHEEL_SLOTS;
+    wheel->words |= UINT32_C(1) << list / WEIR_WHEEL_SLOTS;
+}
+
+/* One of the lists has no node any more. */
+static inline void weir_wheel_vacate(weir_wheel *wheel, size_t list)
+{
+    uint64_t *word = &wheel->occupied[list / WEIR_WHEEL_SLOTS];
+
+    *word &= ~(UINT64_C(1) << list % WEIR_WHEEL_SLOTS);
+    if (*word == 0)
+        wheel->words &= ~(UINT32_C(1) << list / WEIR_WHEEL_SLOTS);
 }
 
 /**
@@ -121,7 +128,7 @@ static inline void weir_wheel_cancel(weir_wheel *wheel, weir_wheel_node *node)
         size_t index = (size_t)(list - wheel->lists);
 
         WEIR_ASSERT(index < WEIR_WHEEL_LISTS, "a node is cancelled on the wheel it is armed on");
-        wheel->occupied[index / WEIR_WHEEL_SLOTS] &= ~(UINT64_C(1) << index % WEIR_WHEEL_SLOTS);
+        weir_wheel_vacate(wheel, index);
     }
 }
 

@@ -76,7 +76,7 @@ static inline int weir_ready_run(weir_ready *ready, weir_executor *executor, int
     int completions = budget;
 
     executor->budget = slice;
-    while (ready->first && resumptions > 0 && completions > 0) {
+    while (resumptions > 0 && ready->first) {
         weir_task *task = ready->first;
 
         ready->first = task->down.next;
@@ -85,6 +85,8 @@ static inline int weir_ready_run(weir_ready *ready, weir_executor *executor, int
         if (executor->budget < slice) {
             completions -= slice - executor->budget;
             executor->budget = slice;
+            if (completions <= 0)
+                break;
         }
     }
     return budget - resumptions;

@@ -77,7 +77,7 @@ weir_task *weir_tcp_write_copied(weir_task *task, weir_write_stream *out, weir_c
 /** The stop hook of an operation in a task's header. */
 void weir_tcp_operation_stop(weir_wait *wait, weir_task *task, unsigned bits);
 
-/** Prepare the operation in the task's header. */
+/** Prepare the operation in the task's header, as what the task will wait for. */
 static inline weir_operation *tcp_prepare(weir_task *task, weir_tcp_socket *socket,
                                           const struct weir_operation_ops *ops)
 {
@@ -85,6 +85,7 @@ static inline weir_operation *tcp_prepare(weir_task *task, weir_tcp_socket *sock
 
     operation->ops = ops;
     operation->object = socket;
+    task->down.wait = (weir_wait *)(void *)operation;
     return operation;
 }
 

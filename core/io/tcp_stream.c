@@ -263,32 +263,38 @@ static weir_task *write_turn_resume(weir_task *task)
     return take_turn(task, WEIR_WRITING);
 }
 
-static void whole_read_completed(weir_operation *operation, int result, unsigned flags)
+WEIR_NOINLINE static void part_completed(weir_operation *operation, enum weir_direction direction,
+                                         int result)
 {
-    const weir_tcp_socket *socket = operation->object;
     int error = 0;
 
+    if (go_on(operation, direction, result, &error))
+        end_transfer(operation, direction, error);
+}
+
+/* Mostly a part is all that was left. */
+static inline void whole_completed(weir_operation *operation, enum weir_direction direction,
+                                   int result)
+{
+    const weir_tcp_socket *socket = operation->object;
+
+    if (WEIR_LIKELY(result > 0 && (size_t)result == socket->rest[direction].out.size))
+        tcp_operation_completed(operation, direction,
+                                weir_result_of(0, tcp_task_of(operation)->count + (size_t)result));
+    else
+        part_completed(operation, direction, result);
+}
+
+static void whole_read_completed(weir_operation *operation, int result, unsigned flags)
+{
     (void)flags;
-    /* Mostly the first part is the whole. */
-    if (WEIR_LIKELY(result > 0 && (size_t)result == socket->rest[WEIR_READING].in.size))
-        tcp_task_of(operation)->count += (size_t)result;
-    else if (!go_on(operation, WEIR_READING, result, &error))
-        return;
-    end_transfer(operation, WEIR_READING, error);
+    whole_completed(operation, WEIR_READING, result);
 }
 
 static void whole_write_completed(weir_operation *operation, int result, unsigned flags)
 {
-    const weir_tcp_socket *socket = operation->object;
-    int error = 0;
-
     (void)flags;
-    /* Mostly the first part is the whole. */
-    if (WEIR_LIKELY(result > 0 && (size_t)result == socket->rest[WEIR_WRITING].out.size))
-        tcp_task_of(operation)->count += (size_t)result;
-    else if (!go_on(operation, WEIR_WRITING, result, &error))
-        return;
-    end_transfer(operation, WEIR_WRITING, error);
+    whole_completed(operation, WEIR_WRITING, result);
 }
 
 static const struct weir_operation_ops read_ops = {
@@ -341,7 +347,17 @@ static const struct weir_operation_ops ready_ops[] = {
     },
 };
 
-/* Starters. */
+/* Starters. What they need after the backend's they find by the task, the only one that they keep over it:
+ * a register that is kept costs two instructions. */
+
+static inline weir_task *in_flight(weir_task *task, enum weir_direction direction)
+{
+    weir_tcp_socket *socket = (weir_tcp_socket *)tcp_operation_of(task)->object;
+
+    socket->pending[direction] = task;
+    task->state = WEIR_TASK_WAITING;
+    return NULL;
+}
 
 static weir_task *tcp_read_some(weir_task *task, weir_read_stream *in, weir_buffer buffer)
 {
@@ -356,8 +372,8 @@ static weir_task *tcp_read_some(weir_task *task, weir_read_stream *in, weir_buff
     result = backend->ops->receive(backend, tcp_prepare(task, socket, &read_ops), &socket->handle,
                                    buffer);
     if (result == WEIR_IN_FLIGHT)
-        return tcp_in_flight(task, socket, WEIR_READING);
-    return complete(task, read_result(task, socket, result));
+        return in_flight(task, WEIR_READING);
+    return complete(task, read_result(task, tcp_operation_of(task)->object, result));
 }
 
 static weir_task *tcp_write_some(weir_task *task, weir_write_stream *out, weir_const_buffer buffer)
@@ -373,8 +389,8 @@ static weir_task *tcp_write_some(weir_task *task, weir_write_stream *out, weir_c
     result =
         backend->ops->send(backend, tcp_prepare(task, socket, &write_ops), &socket->handle, buffer);
     if (result == WEIR_IN_FLIGHT)
-        return tcp_in_flight(task, socket, WEIR_WRITING);
-    return complete(task, write_result(task, socket, result));
+        return in_flight(task, WEIR_WRITING);
+    return complete(task, write_result(task, tcp_operation_of(task)->object, result));
 }
 
 /* One buffer needs no message, and without memory for one it is the first that is used. */
@@ -428,10 +444,20 @@ static weir_task *tcp_write_some_v(weir_task *task, weir_write_stream *out,
     return complete(task, write_result(task, socket, result));
 }
 
-/* A first part was there at once and is not the whole: go on, as a completion would. */
-WEIR_NOINLINE static weir_task *first_part_done(weir_task *task, weir_tcp_socket *socket,
-                                                enum weir_direction direction, int result)
+/* All is left to do. Reading: the same memory, by the other member's name. */
+static inline void begin_transfer(weir_task *task, weir_tcp_socket *socket,
+                                  enum weir_direction direction, weir_const_buffer whole)
 {
+    socket->rest[direction].out = whole;
+    task->count = 0;
+    task->error = 0;
+}
+
+/* A first part was there at once and is not the whole: go on, as a completion would. */
+WEIR_NOINLINE static weir_task *first_part_done(weir_task *task, enum weir_direction direction,
+                                                int result)
+{
+    weir_tcp_socket *socket = tcp_operation_of(task)->object;
     weir_task *suspended = tcp_in_flight(task, socket, direction);
     int error = 0;
 
@@ -442,18 +468,16 @@ WEIR_NOINLINE static weir_task *first_part_done(weir_task *task, weir_tcp_socket
     return weir_task_complete(task, error, task->count);
 }
 
-/* The first part is not the whole. The socket stands in the operation: the caller need not keep it. */
-static inline weir_task *begin_transfer(weir_task *task, enum weir_direction direction,
-                                        weir_const_buffer whole, int result)
+/* The backend has answered. */
+static inline weir_task *transfer_begun(weir_task *task, enum weir_direction direction, int result)
 {
-    weir_tcp_socket *socket = tcp_operation_of(task)->object;
+    const weir_tcp_socket *socket = tcp_operation_of(task)->object;
 
-    socket->rest[direction].out = whole; /* Reading: the same memory, by the other member's name. */
-    task->count = 0;
-    task->error = 0;
     if (result == WEIR_IN_FLIGHT)
-        return tcp_in_flight(task, socket, direction);
-    return first_part_done(task, socket, direction, result);
+        return in_flight(task, direction);
+    if (WEIR_LIKELY(result > 0 && (size_t)result == socket->rest[direction].out.size))
+        return weir_task_complete(task, 0, (size_t)result);
+    return first_part_done(task, direction, result);
 }
 
 static weir_task *tcp_read(weir_task *task, weir_read_stream *in, weir_buffer buffer)
@@ -466,11 +490,10 @@ static weir_task *tcp_read(weir_task *task, weir_read_stream *in, weir_buffer bu
     if (WEIR_UNLIKELY(error))
         return weir_task_complete(task, error, 0);
     backend = tcp_backend_of(socket);
+    begin_transfer(task, socket, WEIR_READING, weir_buffer_as_const(buffer));
     result = backend->ops->receive(backend, tcp_prepare(task, socket, &whole_read_ops),
                                    &socket->handle, buffer);
-    if (WEIR_LIKELY(result > 0 && (size_t)result == buffer.size))
-        return weir_task_complete(task, 0, buffer.size);
-    return begin_transfer(task, WEIR_READING, weir_buffer_as_const(buffer), result);
+    return transfer_begun(task, WEIR_READING, result);
 }
 
 /* The checks of a write have passed. */
@@ -481,11 +504,10 @@ static inline weir_task *write_whole(weir_task *task, weir_tcp_socket *socket,
     int result;
 
     backend = tcp_backend_of(socket);
+    begin_transfer(task, socket, WEIR_WRITING, buffer);
     result = backend->ops->send(backend, tcp_prepare(task, socket, &whole_write_ops),
                                 &socket->handle, buffer);
-    if (WEIR_LIKELY(result > 0 && (size_t)result == buffer.size))
-        return weir_task_complete(task, 0, buffer.size);
-    return begin_transfer(task, WEIR_WRITING, buffer, result);
+    return transfer_begun(task, WEIR_WRITING, result);
 }
 
 static weir_task *tcp_write(weir_task *task, weir_write_stream *out, weir_const_buffer buffer)

@@ -13,11 +13,6 @@ enum {
     BUFFER_BYTES_MAX = 1 << 30, /* A result counts them. */
 };
 
-struct weir_lending_block {
-    weir_lent buffers[WEIR_LENDING_BLOCK];
-    uint8_t *memory;
-};
-
 void weir_lending_init(weir_lending *lending, size_t buffer_bytes, size_t bytes_max)
 {
     size_t count_max;
@@ -115,11 +110,4 @@ void weir_lending_put(weir_lending *lending, weir_lent *lent)
     lent->next = lending->free;
     lending->free = lent;
     lending->taken--;
-}
-
-weir_lent *weir_lending_at(const weir_lending *lending, uint32_t index)
-{
-    WEIR_ASSERT(index < lending->count, "a lent buffer is one of the backend's");
-
-    return &lending->blocks[index / WEIR_LENDING_BLOCK]->buffers[index % WEIR_LENDING_BLOCK];
 }

@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weir/assert.h>
+
 /** A buffer. While it is lent, next and size are its holder's. */
 typedef struct weir_lent {
     struct weir_lent *next;
@@ -31,7 +33,11 @@ enum {
     WEIR_LENDING_BLOCK = 32,          /* Buffers that come together. */
 };
 
-struct weir_lending_block;
+/** Buffers that come together. Private. */
+struct weir_lending_block {
+    weir_lent buffers[WEIR_LENDING_BLOCK];
+    uint8_t *memory;
+};
 
 typedef struct weir_lending {
     struct weir_lending_block **blocks; /* By index / WEIR_LENDING_BLOCK; NULL until the first. */
@@ -62,6 +68,11 @@ weir_lent *weir_lending_take(weir_lending *lending);
 void weir_lending_put(weir_lending *lending, weir_lent *lent);
 
 /** The buffer of this index. */
-weir_lent *weir_lending_at(const weir_lending *lending, uint32_t index);
+static inline weir_lent *weir_lending_at(const weir_lending *lending, uint32_t index)
+{
+    WEIR_ASSERT(index < lending->count, "a lent buffer is one of the backend's");
+
+    return &lending->blocks[index / WEIR_LENDING_BLOCK]->buffers[index % WEIR_LENDING_BLOCK];
+}
 
 #endif

@@ -65,24 +65,6 @@ void weir_task_stop_inside_shield(weir_task *task, unsigned bits)
     stop_walk(task, bits);
 }
 
-void weir_shield_begin_slowly(weir_task *task)
-{
-    task->stop_deferred = task->stop & (WEIR_STOP_REQUESTED | WEIR_STOP_EXPIRED);
-    task->expired_deferred = task->expired;
-    task->stop &= WEIR_STOP_HARD;
-    task->expired = 0;
-}
-
-void weir_shield_end_slowly(weir_task *task)
-{
-    WEIR_ASSERT(task->expired == 0, "a deadline armed inside a shield is disarmed inside it");
-
-    task->stop |= task->stop_deferred;
-    task->expired = task->expired_deferred;
-    task->stop_deferred = 0;
-    task->expired_deferred = 0;
-}
-
 /* What of a request is news. An expiry from outside is never taken back, and who is called or joined
  * after it inherits it, so that the first counts for all. */
 static unsigned news_of(weir_stop_source *source, unsigned bits)

@@ -41,9 +41,8 @@ static inline unsigned weir_task_stop_bits(const weir_task *task)
     return task->stop;
 }
 
-/** weir_shield_begin and weir_shield_end when a stop is in force or was held back. */
-WEIR_PUBLIC void weir_shield_begin_slowly(weir_task *task);
-WEIR_PUBLIC void weir_shield_end_slowly(weir_task *task);
+/* The rare halves of shields are inline, too: a call there would make the coroutine around it save the
+ * result that it holds, each time that it is resumed. */
 
 /**
  * Hold soft stops back from here to weir_shield_end: what this task awaits in between is not
@@ -52,21 +51,35 @@ WEIR_PUBLIC void weir_shield_end_slowly(weir_task *task);
  */
 static inline void weir_shield_begin(weir_task *task)
 {
-    WEIR_ASSERT(!(task->flags & WEIR_TASK_SHIELDED), "shields do not nest within one task");
+    unsigned flags = task->flags;
 
-    task->flags |= WEIR_TASK_SHIELDED;
-    if (WEIR_UNLIKELY(task->stop))
-        weir_shield_begin_slowly(task);
+    WEIR_ASSERT(!(flags & WEIR_TASK_SHIELDED), "shields do not nest within one task");
+
+    task->flags = (uint8_t)(flags | WEIR_TASK_SHIELDED);
+    if (WEIR_UNLIKELY(task->stop)) {
+        task->stop_deferred =
+            (uint8_t)(task->stop & (unsigned)(WEIR_STOP_REQUESTED | WEIR_STOP_EXPIRED));
+        task->expired_deferred = task->expired;
+        task->stop = (uint8_t)(task->stop & (unsigned)WEIR_STOP_HARD);
+        task->expired = 0;
+    }
 }
 
 /** Let the stops that were held back take effect. */
 static inline void weir_shield_end(weir_task *task)
 {
-    WEIR_ASSERT(task->flags & WEIR_TASK_SHIELDED, "a shield ends once, after it began");
+    unsigned flags = task->flags;
 
-    task->flags = (uint8_t)(task->flags & ~WEIR_TASK_SHIELDED);
-    if (WEIR_UNLIKELY(task->stop_deferred | task->expired))
-        weir_shield_end_slowly(task);
+    WEIR_ASSERT(flags & WEIR_TASK_SHIELDED, "a shield ends once, after it began");
+
+    task->flags = (uint8_t)(flags & ~(unsigned)WEIR_TASK_SHIELDED);
+    if (WEIR_UNLIKELY(task->stop_deferred || task->expired)) {
+        WEIR_ASSERT(task->expired == 0, "a deadline armed inside a shield is disarmed inside it");
+        task->stop = (uint8_t)(task->stop | task->stop_deferred);
+        task->expired = task->expired_deferred;
+        task->stop_deferred = 0;
+        task->expired_deferred = 0;
+    }
 }
 
 /**

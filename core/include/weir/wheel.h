@@ -47,6 +47,7 @@ enum {
 typedef struct weir_wheel {
     int64_t now_ns;                           /* The latest time it was advanced to. */
     bool is_advancing;                        /* Callbacks may be running. */
+    uint32_t words;                           /* A bit for each word of occupied that is not 0. */
     uint64_t occupied[WEIR_WHEEL_LEVELS + 1]; /* A bit for each list that has a node. */
     weir_list lists[WEIR_WHEEL_LISTS];        /* Level by level, then the queues. */
 } weir_wheel;
