@@ -42,6 +42,8 @@ EPOLL_FLOORS = ("raw-epoll", "raw-epoll-shared")  # each connection its buffer, 
 SERVERS = (
     Contender("weir-uring", "weir-echo --backend uring --spin 0", "weir", FLOORS),
     Contender("weir-uring-own", "weir-echo --backend uring --receive own --spin 0", "weir", FLOORS),
+    Contender("weir-native", "echo-native", "weir", FLOORS),
+    Contender("weir-native-own", "echo-native --receive own", "weir", FLOORS),
     Contender("weir-epoll", "weir-echo --backend epoll --spin 0", "weir", EPOLL_FLOORS),
     Contender("raw-uring", "echo-raw-uring", "floor", (), PEER_CONNECTION_BYTES),
     Contender("raw-multishot", "echo-raw-multishot", "floor", (), 12),

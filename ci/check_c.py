@@ -22,6 +22,8 @@ PRIVATE = {
                 "core/base", "core/sys"),
     "zlib": ("zlib",),
     "uring": ("uring", "core/base", "core/sys"),
+    "uring/native": ("uring/native", "uring", "core/io", "core/loop", "core/exec", "core/task",
+                     "core/base", "core/sys"),
     "compat/reactor": ("compat/reactor", "core/base", "core/sys"),
     "compat/epoll": ("compat/epoll", "compat/reactor", "core/base", "core/sys"),
     "compat/sim": ("compat/sim", "core/base", "core/sys"),
@@ -42,7 +44,8 @@ PUBLIC = {
     "zlib": "zlib",
     "loop": "loop operation",
     "sim": "sim",
-    "io": "signal tcp tcp_source timer",
+    "io": "signal tcp tcp_sink tcp_source timer",
+    "native": "uring/engine uring/tcp",
     "all": "stage_one weir",
     "test": "test/fail test/fuse test/grinder test/kit test/memory test/run test/script_buffers"
             " test/script_stream test/stream_pair",
@@ -61,6 +64,7 @@ BELOW = {
     "zlib": ("zlib", *STAGE_ONE),
     "loop": ("loop", "buffer", "exec", "task", "base"),
     "io": ("io", "loop", *STAGE_ONE),
+    "native": ("native", "io", "loop", *STAGE_ONE),
     "all": ("all", "io", "loop", *STAGE_ONE),
     "backend": ("base",),  # The rest comes with the seam.
     "sim": ("sim", "loop", "exec", "task", "base"),  # It also runs programs.
@@ -84,6 +88,8 @@ MAY_ALLOCATE = {
     "compat/epoll/backend.c",
     "compat/reactor/reactor.c",  # Descriptors by number.
     "core/loop/lending.c",  # Buffers that backends lend.
+    "core/loop/zero_copy.c",  # Records of chunks,
+    "core/io/tcp_zero_copy.c",  # and of writes.
     "core/io/tcp_acceptor.c",  # The queue of accepted descriptors.
     "core/sys/posix_fiber.c",  # Fibers, which only worlds have.
     "compat/sim/network.c",  # sim_allocate, for worlds and all that is in them.

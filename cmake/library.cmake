@@ -18,7 +18,8 @@ function(weir_gather)
             $<INSTALL_INTERFACE:include>)
         if(NOT WEIR_STAGE_ONE_ONLY)
             target_include_directories(${library} INTERFACE
-                $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/compat/sim/include>)
+                $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/compat/sim/include>
+                $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/uring/include>)
         endif()
         target_link_libraries(${library} PRIVATE Threads::Threads)
         if(NOT WEIR_STAGE_ONE_ONLY)

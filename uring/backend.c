@@ -32,6 +32,17 @@ static const struct weir_operation_ops wake_ops = {
     .completed = wake_completed,
 };
 
+static struct uring_queue queue_of(struct io_uring *ring)
+{
+    return (struct uring_queue){
+        .head = ring->sq.khead,
+        .tail = &ring->sq.sqe_tail,
+        .entries = ring->sq.sqes,
+        .count = ring->sq.ring_entries,
+        .mask = ring->sq.ring_mask,
+    };
+}
+
 static int uring_open(const weir_backend_options *options, weir_backend **ret_backend)
 {
     struct uring *uring = calloc(1, sizeof *uring);
@@ -53,6 +64,7 @@ static int uring_open(const weir_backend_options *options, weir_backend **ret_ba
     error = weir_uring_probe_open(&uring->ring, options->queue_depth);
     if (error)
         goto close_wake;
+    uring->queue = queue_of(&uring->ring);
     error = weir_uring_direct_open(uring, options->direct_descriptors);
     if (error)
         goto exit_ring;

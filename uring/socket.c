@@ -83,8 +83,8 @@ int weir_uring_receive(weir_backend *backend, weir_operation *operation, weir_ha
     return uring_submit(uring_of(backend), operation, &request);
 }
 
-static inline int send_by_entry(struct uring *uring, weir_operation *operation,
-                                weir_handle *handle, weir_const_buffer buffer)
+static inline int send_by_entry(struct uring *uring, weir_operation *operation, weir_handle *handle,
+                                weir_const_buffer buffer)
 {
     struct uring_request request = {
         .opcode = IORING_OP_SEND,

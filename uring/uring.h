@@ -128,10 +128,22 @@ struct uring_direct {
 /** Whether the kernel has what is asked for when it is first used. */
 enum uring_offer { URING_UNKNOWN, URING_OFFERED, URING_MISSING };
 
+/** Where the ring's submission queue is, for those who know no liburing. */
+struct uring_queue {
+    const unsigned *head;
+    unsigned *tail;
+    struct io_uring_sqe *entries;
+    uint32_t count;
+    uint32_t mask;
+};
+
 struct uring {
+    /* What native code knows: weir/uring/engine.h says it again. */
     weir_backend base;
-    struct io_uring ring;
     weir_operation *deferred_first; /* Operations and cancels that found no room, oldest first. */
+    struct uring_queue queue;
+
+    struct io_uring ring;
     weir_operation *deferred_last;
     struct uring_lending lending;
     struct uring_direct direct;

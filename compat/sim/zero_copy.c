@@ -26,9 +26,12 @@ static bool can_send(sim_kernel *kernel)
     return kernel->at_once < 1000;
 }
 
+/* That can be locked, which is scarcer than other memory. */
 static bool has_memory(sim_kernel *kernel)
 {
-    return !weir_sim_fault_at(sim_kernel_host(kernel), kernel->sim->options.faults.no_kernel_memory,
+    unsigned thousandths = 5 * kernel->sim->options.faults.no_kernel_memory;
+
+    return !weir_sim_fault_at(sim_kernel_host(kernel), thousandths < 1000 ? thousandths : 1000,
                               SIM_FAULT_NO_KERNEL_MEMORY);
 }
 

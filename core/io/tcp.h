@@ -37,6 +37,12 @@ int weir_tcp_socket_adopt(weir_tcp_socket *socket, weir_loop *loop, intptr_t des
 extern const struct weir_read_stream_ops weir_tcp_in_ops;
 extern const struct weir_write_stream_ops weir_tcp_out_ops;
 
+/* Of the operations in a task's header; for starters that stand elsewhere. */
+extern const struct weir_operation_ops weir_tcp_read_some_ops;
+extern const struct weir_operation_ops weir_tcp_read_ops;
+extern const struct weir_operation_ops weir_tcp_write_some_ops;
+extern const struct weir_operation_ops weir_tcp_write_ops;
+
 /** Whether what is pending has no operation in flight: a whole transfer that waits for its turn. */
 static inline bool tcp_is_between_parts(const weir_tcp_socket *socket,
                                         enum weir_direction direction)
@@ -121,11 +127,24 @@ int weir_tcp_lasting(weir_tcp_socket *socket, enum weir_direction direction, int
 
 /* A socket's source. */
 
+/** The record of a pull, in the scratch of its task. */
+struct tcp_pull {
+    weir_wait wait;
+    weir_tcp_source *source;
+    weir_const_buffer *ret_buffers;
+    size_t max;
+};
+
+extern const struct weir_wait_ops weir_tcp_pull_ops;
+
 /** Its socket has been opened. */
 void weir_tcp_source_open(weir_tcp_source *self);
 
 /** Wake the pull in flight as cancelled. */
 void weir_tcp_source_cancel(weir_tcp_source *self);
+
+/** Whether it holds bytes that nobody has pulled: the socket's own unread ones. */
+bool weir_tcp_source_has_unread(const weir_tcp_source *self);
 
 /** Its socket is being closed: receive no more. */
 void weir_tcp_source_end(weir_tcp_source *self);

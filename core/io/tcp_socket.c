@@ -169,6 +169,14 @@ void weir_tcp_socket_release(weir_tcp_socket *socket, bool shut_down)
     socket->releasing = result == WEIR_IN_FLIGHT;
 }
 
+/* The kernel resets who is closed with bytes unread, but knows nothing of those that a source holds; and
+ * where a connection is to be reset, the shutdown would tell of an end. */
+static bool is_to_reset(const weir_tcp_socket *socket, bool shut_down)
+{
+    return (shut_down && socket->resets) ||
+           (socket->source && weir_tcp_source_has_unread(socket->source));
+}
+
 weir_task *weir_tcp_close(weir_task *task, weir_tcp_socket *socket)
 {
     bool shut_down;
@@ -181,7 +189,7 @@ weir_task *weir_tcp_close(weir_task *task, weir_tcp_socket *socket)
 
     weir_tcp_cancel(socket);
     shut_down = is_pending(socket);
-    if (WEIR_UNLIKELY(shut_down && socket->resets)) /* The shutdown would tell of an end. */
+    if (WEIR_UNLIKELY(is_to_reset(socket, shut_down)))
         sockets_of(socket)->reset(tcp_backend_of(socket), socket->handle.native);
     socket->state = TCP_CLOSING;
     if (socket->source)
@@ -234,11 +242,10 @@ void weir_tcp_operation_stop(weir_wait *wait, weir_task *task, unsigned bits)
     weir_operation *operation = (weir_operation *)(void *)wait;
     weir_tcp_socket *socket = operation->object;
     weir_backend *backend = tcp_backend_of(socket);
-    bool is_reading = socket->pending[WEIR_READING] == task;
 
+    (void)task;
     (void)bits;
-    if (!tcp_is_between_parts(socket, is_reading ? WEIR_READING : WEIR_WRITING))
-        backend->ops->cancel(backend, operation);
+    backend->ops->cancel(backend, operation);
 }
 
 /* Connecting. */

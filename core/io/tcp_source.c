@@ -15,15 +15,7 @@
 
 enum { HELD_MAX = 8 };
 
-/* The record of a pull, in the scratch of its task. */
-struct pull {
-    weir_wait wait;
-    weir_tcp_source *source;
-    weir_const_buffer *ret_buffers;
-    size_t max;
-};
-
-_Static_assert(sizeof(struct pull) <= sizeof(((weir_task *)0)->scratch), "fits");
+_Static_assert(sizeof(struct tcp_pull) <= sizeof(((weir_task *)0)->scratch), "fits");
 
 static weir_tcp_source *self_of(weir_buffer_source *source)
 {
@@ -98,10 +90,10 @@ static void wake_puller(weir_tcp_source *self, int error, size_t count)
 static void pull_stop(weir_wait *wait, weir_task *task, unsigned bits)
 {
     (void)bits;
-    wake_puller(((struct pull *)(void *)wait)->source, weir_task_stop_error(task), 0);
+    wake_puller(((struct tcp_pull *)(void *)wait)->source, weir_task_stop_error(task), 0);
 }
 
-static const struct weir_wait_ops pull_ops = {
+const struct weir_wait_ops weir_tcp_pull_ops = {
     .name = "pull",
     .stop = pull_stop,
     .dump = weir_wait_dump_nothing,
@@ -138,7 +130,7 @@ static void stop_receiving(weir_tcp_source *self)
 static void serve(weir_tcp_source *self)
 {
     int error;
-    const struct pull *pull = (const struct pull *)(const void *)self->puller->scratch;
+    const struct tcp_pull *pull = (const struct tcp_pull *)(const void *)self->puller->scratch;
 
     if (self->first) {
         wake_puller(self, 0, show(self, pull->ret_buffers, pull->max));
@@ -153,7 +145,7 @@ static weir_task *source_pull(weir_task *task, weir_buffer_source *source,
                               weir_const_buffer *ret_buffers, size_t max)
 {
     weir_tcp_source *self = self_of(source);
-    struct pull *pull = (struct pull *)(void *)task->scratch;
+    struct tcp_pull *pull = (struct tcp_pull *)(void *)task->scratch;
     int error = weir_task_stop_error(task);
 
     WEIR_ASSERT(!self->puller, "one pull of a source is in flight");
@@ -169,7 +161,7 @@ static weir_task *source_pull(weir_task *task, weir_buffer_source *source,
     if (error)
         return weir_task_complete(task, error, 0);
 
-    pull->wait.ops = &pull_ops;
+    pull->wait.ops = &weir_tcp_pull_ops;
     pull->source = self;
     pull->ret_buffers = ret_buffers;
     pull->max = max;
@@ -218,7 +210,7 @@ static void note_end(weir_tcp_source *self, int result)
 /* Somebody waits, so nothing was held. */
 static void serve_first(weir_tcp_source *self, weir_lent *lent, uint32_t size)
 {
-    const struct pull *pull = (const struct pull *)(const void *)self->puller->scratch;
+    const struct tcp_pull *pull = (const struct tcp_pull *)(const void *)self->puller->scratch;
 
     hold_first(self, lent, size);
     self->pulled = size;
@@ -296,6 +288,16 @@ void weir_tcp_source_cancel(weir_tcp_source *self)
 void weir_tcp_source_end(weir_tcp_source *self)
 {
     stop_receiving(self);
+}
+
+bool weir_tcp_source_has_unread(const weir_tcp_source *self)
+{
+    size_t held = 0;
+    const weir_lent *lent;
+
+    for (lent = self->first; lent; lent = lent->next)
+        held += lent->size;
+    return held - self->consumed > self->pulled;
 }
 
 bool weir_tcp_source_is_receiving(const weir_tcp_source *self)

@@ -297,12 +297,12 @@ static void whole_write_completed(weir_operation *operation, int result, unsigne
     whole_completed(operation, WEIR_WRITING, result);
 }
 
-static const struct weir_operation_ops read_ops = {
+const struct weir_operation_ops weir_tcp_read_some_ops = {
     .wait = {.name = "receive", .stop = weir_tcp_operation_stop, .dump = weir_wait_dump_nothing},
     .completed = read_completed,
 };
 
-static const struct weir_operation_ops write_ops = {
+const struct weir_operation_ops weir_tcp_write_some_ops = {
     .wait = {.name = "send", .stop = weir_tcp_operation_stop, .dump = weir_wait_dump_nothing},
     .completed = write_completed,
 };
@@ -317,14 +317,14 @@ static const struct weir_operation_ops write_v_ops = {
     .completed = write_v_completed,
 };
 
-static const struct weir_operation_ops whole_read_ops = {
+const struct weir_operation_ops weir_tcp_read_ops = {
     .wait = {.name = "receive of a whole buffer",
              .stop = weir_tcp_operation_stop,
              .dump = weir_wait_dump_nothing},
     .completed = whole_read_completed,
 };
 
-static const struct weir_operation_ops whole_write_ops = {
+const struct weir_operation_ops weir_tcp_write_ops = {
     .wait = {.name = "send of a whole buffer",
              .stop = weir_tcp_operation_stop,
              .dump = weir_wait_dump_nothing},
@@ -369,8 +369,8 @@ static weir_task *tcp_read_some(weir_task *task, weir_read_stream *in, weir_buff
     if (WEIR_UNLIKELY(error))
         return weir_task_complete(task, error, 0);
     backend = tcp_backend_of(socket);
-    result = backend->ops->receive(backend, tcp_prepare(task, socket, &read_ops), &socket->handle,
-                                   buffer);
+    result = backend->ops->receive(backend, tcp_prepare(task, socket, &weir_tcp_read_some_ops),
+                                   &socket->handle, buffer);
     if (result == WEIR_IN_FLIGHT)
         return in_flight(task, WEIR_READING);
     return complete(task, read_result(task, tcp_operation_of(task)->object, result));
@@ -386,8 +386,8 @@ static weir_task *tcp_write_some(weir_task *task, weir_write_stream *out, weir_c
     if (WEIR_UNLIKELY(error))
         return weir_task_complete(task, error, 0);
     backend = tcp_backend_of(socket);
-    result =
-        backend->ops->send(backend, tcp_prepare(task, socket, &write_ops), &socket->handle, buffer);
+    result = backend->ops->send(backend, tcp_prepare(task, socket, &weir_tcp_write_some_ops),
+                                &socket->handle, buffer);
     if (result == WEIR_IN_FLIGHT)
         return in_flight(task, WEIR_WRITING);
     return complete(task, write_result(task, tcp_operation_of(task)->object, result));
@@ -491,7 +491,7 @@ static weir_task *tcp_read(weir_task *task, weir_read_stream *in, weir_buffer bu
         return weir_task_complete(task, error, 0);
     backend = tcp_backend_of(socket);
     begin_transfer(task, socket, WEIR_READING, weir_buffer_as_const(buffer));
-    result = backend->ops->receive(backend, tcp_prepare(task, socket, &whole_read_ops),
+    result = backend->ops->receive(backend, tcp_prepare(task, socket, &weir_tcp_read_ops),
                                    &socket->handle, buffer);
     return transfer_begun(task, WEIR_READING, result);
 }
@@ -505,7 +505,7 @@ static inline weir_task *write_whole(weir_task *task, weir_tcp_socket *socket,
 
     backend = tcp_backend_of(socket);
     begin_transfer(task, socket, WEIR_WRITING, buffer);
-    result = backend->ops->send(backend, tcp_prepare(task, socket, &whole_write_ops),
+    result = backend->ops->send(backend, tcp_prepare(task, socket, &weir_tcp_write_ops),
                                 &socket->handle, buffer);
     return transfer_begun(task, WEIR_WRITING, result);
 }

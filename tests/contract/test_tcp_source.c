@@ -456,6 +456,22 @@ WEIR_CONTRACT_TEST(tcp_source, close_while_the_receive_is_armed_tells_the_peer_b
     rig_fini(&t);
 }
 
+WEIR_CONTRACT_TEST(tcp_source, close_with_bytes_that_nobody_pulled_resets)
+{
+    struct rig t;
+    char byte;
+
+    rig_init(&t, backend);
+    reader_send(&t.reader, "abc", 3);
+    reader_check_text(&t.f, &t.reader, "abc");
+    reader_send(&t.reader, "def", 3);
+    while (!t.reader.source.first)
+        fixture_turn(&t.f);
+    fixture_close(&t.f, &t.reader.socket);
+    CHECK_EQ(raw_receive_some(t.reader.peer, &byte, 1), -ECONNRESET);
+    rig_fini(&t);
+}
+
 WEIR_CONTRACT_TEST(tcp_source, close_while_pulling_tells_the_peer_by_its_end)
 {
     struct rig t;

@@ -19,7 +19,7 @@ enum {
     PORT = 80,
 };
 
-static const int64_t CANCEL_NS = 4 * KIT_MS; /* Then what was cancelled has ended. */
+static const int64_t CANCEL_NS = 4 * KIT_MS;       /* Then what was cancelled has ended. */
 static const int64_t ACKNOWLEDGED_NS = 5 * KIT_MS; /* And what was sent, when nothing is late. */
 
 struct state;

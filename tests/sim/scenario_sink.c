@@ -135,7 +135,7 @@ static bool writes_whole(const struct writer *self)
 
 static weir_task *send_whole(weir_task *task, struct writer *self)
 {
-    self->part = at_most((size_t)kit_small(1, WHOLE_MAX), left(self));
+    self->part = at_most((size_t)kit_between(1, WHOLE_MAX), left(self));
     kit_flow_fill(&self->pair->flow, self->memory, self->part);
     return weir_write(task, &self->socket.stream.out,
                       weir_const_buffer_of(self->memory, self->part));
@@ -161,6 +161,7 @@ static weir_task *commit(weir_task *task, struct writer *self)
 static void account_commit(const weir_task *task, struct writer *self, weir_result r, bool late)
 {
     KIT_CHECK(r.count == self->part, "of %zu bytes a commit takes %zu", self->part, r.count);
+    KIT_CHECK(r.error != -ENOMEM, "a commit is refused, and not copied");
     kit_flow_wrote(&self->pair->flow, r.count);
     self->is_holding = r.error != 0;
     self->error = kit_error_left(task, &self->manners, "a commit", r.error, late);
@@ -170,6 +171,7 @@ static void account_whole(const weir_task *task, struct writer *self, weir_resul
 {
     KIT_CHECK(r.error || r.count == self->part, "a write of %zu bytes succeeds with %zu",
               self->part, r.count);
+    KIT_CHECK(r.error != -ENOMEM, "a write is refused, and not copied");
     kit_flow_wrote(&self->pair->flow, r.count);
     memset(self->memory, 0, self->part); /* It is ours again. */
     self->error = kit_error_left(task, &self->manners, "a write", r.error, false);
@@ -262,14 +264,14 @@ static void cancel_somebody(struct state *state)
 /* Cancels whatever is in flight, of anybody. */
 static weir_task *disturber_resume(weir_task *task)
 {
-    struct state *state = WEIR_CONTAINER_OF(task, struct state, disturber);
+    struct state *self = WEIR_CONTAINER_OF(task, struct state, disturber);
     weir_result r;
 
     WEIR_BEGIN(task);
-    while (state->alive_count > 0) {
+    while (self->alive_count > 0) {
         WEIR_AWAIT(task, r, weir_sleep_for(task, 1 + kit_duration_ns(20 * KIT_MS)));
         KIT_CHECK(r.error == 0, "a sleep ends with %s", weir_error_name(r.error));
-        cancel_somebody(state);
+        cancel_somebody(self);
     }
     WEIR_RETURN(task, weir_result_of(0, 0));
     WEIR_END(task);
@@ -368,7 +370,7 @@ static void build_pair(struct state *state, size_t index, const weir_sim_host *h
 
     pair->state = state;
     pair->local = weir_sim_host_endpoint(host, (uint16_t)(PORT + index));
-    pair->size = kit_small(1, 200 * 1000);
+    pair->size = kit_chance(300) ? kit_small(1, 200 * 1000) : kit_between(50 * 1000, 300 * 1000);
     pair->breaks_at = kit_chance(100) ? kit_small(1, pair->size) : UINT64_MAX;
     kit_flow_init(&pair->flow, (uint32_t)index, KIT_THERE);
 }

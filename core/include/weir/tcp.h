@@ -12,6 +12,12 @@
  * the socket is closed, although the kernel tells of it once and shows an end from then on; and after an
  * end reads give that.
  *
+ * A weir_write of much to another machine (weir_loop_options.zero_copy_bytes) may be sent without a
+ * copy. It completes when the peer has acknowledged the bytes, for until then the kernel reads the
+ * caller's memory. If it is stopped, or the socket is closed, and the peer does not acknowledge what
+ * was sent for half a second more, the connection is reset: -ECONNABORTED from then on. A
+ * weir_tcp_sink (<weir/tcp_sink.h>) never waits, nor resets.
+ *
  *      weir_tcp_socket_init --> CLOSED --connect, accept--> OPEN --weir_tcp_close--> CLOSED
  *
  * Source: core/io/tcp_socket.c, tcp_stream.c, tcp_acceptor.c. Tests: tests/contract/test_tcp*.c,

@@ -50,7 +50,8 @@ typedef struct weir_tcp_source {
  * A pull completes with the errors of weir_read_some, and with -ENOMEM. Writes are independent of it.
  * Closing the socket cancels the pull in flight and, when it completes, gives back what was pulled and
  * not consumed: then nobody uses those bytes any more, also not a write to another socket. A task that
- * has its bytes and has not run since runs before that.
+ * has its bytes and has not run since runs before that. If bytes have come that were never pulled, the
+ * peer reads a reset, as when they stand unread in the socket.
  */
 WEIR_PUBLIC void weir_tcp_source_init(weir_tcp_source *source, weir_tcp_socket *socket);
 

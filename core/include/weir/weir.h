@@ -12,8 +12,8 @@
 #include <weir/signal.h>
 #include <weir/stage_one.h>
 #include <weir/tcp.h>
-#include <weir/tcp_source.h>
 #include <weir/tcp_sink.h>
+#include <weir/tcp_source.h>
 #include <weir/timer.h>
 
 #endif
