@@ -11,7 +11,8 @@
  * A kernel that accepts a connection and then finds the table full drops the connection. So an accept
  * is in flight only while there is a place for all it can bring: one place for an accept of one
  * connection, and for a multishot what a completion queue holds. When fewer are left the multishot is
- * cancelled, its owner starts it again, and it becomes an accept of one; without any, -ENFILE.
+ * cancelled, its owner starts it again, and it becomes an accept of one; without any, -ENFILE. Sockets
+ * that connect leave a multishot its places, and stay plain.
  */
 #define _GNU_SOURCE
 
@@ -20,6 +21,8 @@
 #include <errno.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <weir/option.h>
 
@@ -113,9 +116,20 @@ static void free_place(struct uring *uring)
 
 /* Accepting and closing. */
 
+static unsigned needed_by_multishot(const struct uring *uring)
+{
+    return *uring->ring.cq.kring_entries + ACCEPTS_MAX;
+}
+
 static bool has_room_for_multishot(const struct uring *uring)
 {
-    return places_left(uring) >= *uring->ring.cq.kring_entries + ACCEPTS_MAX;
+    return places_left(uring) >= needed_by_multishot(uring);
+}
+
+/* What a multishot in flight counts on is not for others. */
+static bool has_room_for_connect(const struct uring *uring)
+{
+    return places_left(uring) > (uring->direct.multishots ? needed_by_multishot(uring) : 0);
 }
 
 int weir_uring_direct_accept(struct uring *uring, weir_operation *operation, weir_handle *handle)
@@ -131,7 +145,9 @@ int weir_uring_direct_accept(struct uring *uring, weir_operation *operation, wei
         .priority = has_room_for_multishot(uring) ? IORING_ACCEPT_MULTISHOT : 0,
         .kind = URING_ACCEPT_DIRECT,
     };
-    if (!mine->request.priority)
+    if (mine->request.priority)
+        uring->direct.multishots++;
+    else
         take_place(uring);
     return weir_uring_submit_slowly(uring, operation, &mine->request);
 }
@@ -141,6 +157,8 @@ static int accept_completed(struct uring *uring, weir_operation *operation, int 
 {
     bool is_multishot = uring_operation_of(operation)->request.priority;
 
+    if (is_multishot && !more)
+        uring->direct.multishots--;
     if (result < 0) {
         if (!is_multishot)
             free_place(uring);
@@ -185,20 +203,53 @@ static void withdraw(const struct uring *uring, struct io_uring_sqe *entry)
     io_uring_sqe_set_data64(entry, URING_IGNORED);
 }
 
-/* What the question came to, among completions that are left for whom they are for. */
+/* liburing's submit looks for completions too when any are due, and those would fill the queue that
+ * the answer needs room in. (Its versions differ in who fills the array.) */
+static void submit_only(struct uring *uring)
+{
+    struct io_uring_sq *queue = &uring->ring.sq;
+    unsigned mask = *queue->kring_mask;
+
+    for (; queue->sqe_head != queue->sqe_tail; queue->sqe_head++) {
+        if (queue->array)
+            queue->array[queue->sqe_head & mask] = queue->sqe_head & mask;
+    }
+    __atomic_store_n(queue->ktail, queue->sqe_tail, __ATOMIC_RELEASE);
+    uring->statistics->enters++;
+    (void)syscall(__NR_io_uring_enter, uring->ring.ring_fd, io_uring_sq_ready(&uring->ring), 0, 0,
+                  NULL, 0);
+}
+
+/* Take a completion out of the queue, so that answers do not fill it: those before it move up. Not
+ * while they are being reaped: then it stays, as nothing. */
+static void take_out(struct uring *uring, unsigned at)
+{
+    const struct io_uring_cq *queue = &uring->ring.cq;
+    unsigned mask = *queue->kring_mask;
+
+    if (uring->is_reaping) {
+        queue->cqes[at & mask].user_data = URING_IGNORED;
+        return;
+    }
+    for (; at != *queue->khead; at--)
+        queue->cqes[at & mask] = queue->cqes[(at - 1) & mask];
+    io_uring_cq_advance(&uring->ring, 1);
+}
+
+/* What the question came to, among completions that are left for whom they are for. The latest is
+ * looked at first. */
 static bool find_answer(struct uring *uring, int *ret_result)
 {
     const struct io_uring_cq *queue = &uring->ring.cq;
-    unsigned left = io_uring_cq_ready(&uring->ring);
-    unsigned tail = *queue->khead + left;
+    unsigned at = *queue->khead + io_uring_cq_ready(&uring->ring);
 
-    for (; left > 0; left--) {
-        struct io_uring_cqe *completion = &queue->cqes[(tail - left) & *queue->kring_mask];
+    while (at-- != *queue->khead) {
+        const struct io_uring_cqe *completion = &queue->cqes[at & *queue->kring_mask];
 
         if (completion->user_data != URING_ASKED)
             continue;
-        completion->user_data = URING_IGNORED;
         *ret_result = completion->res;
+        take_out(uring, at);
         return true;
     }
     return false;
@@ -208,7 +259,7 @@ static bool find_answer(struct uring *uring, int *ret_result)
 static bool can_ask(struct uring *uring)
 {
     if (io_uring_sq_ready(&uring->ring) > 0)
-        weir_uring_submit_now(uring);
+        submit_only(uring);
     return io_uring_sq_ready(&uring->ring) == 0 &&
            !(*uring->ring.sq.kflags & IORING_SQ_CQ_OVERFLOW) &&
            io_uring_cq_ready(&uring->ring) < *uring->ring.cq.kring_entries;
@@ -223,7 +274,7 @@ static int ask(struct uring *uring, const struct uring_request *request)
     if (!entry)
         return -EAGAIN;
     uring_fill(entry, request, URING_ASKED);
-    weir_uring_submit_now(uring);
+    submit_only(uring);
     if (find_answer(uring, &result))
         return result;
     withdraw(uring, entry);
@@ -241,7 +292,7 @@ void weir_uring_direct_adopt(struct uring *uring, weir_handle *handle)
         .length = 1,
     };
 
-    if (places_left(uring) == 0 || ask(uring, &request) != 1)
+    if (!has_room_for_connect(uring) || ask(uring, &request) != 1)
         return;
     take_place(uring);
     weir_sys_close(handle->native);
@@ -285,7 +336,19 @@ static int listen_on(const weir_endpoint *local, const struct weir_tcp_listen_op
     return weir_sys_sockets.listen(local, options, ret_descriptor);
 }
 
-/* Out of descriptors, one of the kernel's threads does it, soon, and what it says is not heard. */
+/* Let the kernel take the request with what comes next. What it says is not heard. */
+static int push_unheard(struct uring *uring, const struct uring_request *request)
+{
+    struct io_uring_sqe *entry = weir_uring_get_entry(uring);
+
+    if (!entry)
+        return -EAGAIN;
+    uring_fill(entry, request, URING_IGNORED);
+    return 0;
+}
+
+/* Out of descriptors or of room, one of the kernel's threads does it, soon, and what it says is not
+ * heard. */
 static int shut_down_later(struct uring *uring, intptr_t native, int direction)
 {
     static const uint32_t how[] = {
@@ -295,12 +358,8 @@ static int shut_down_later(struct uring *uring, intptr_t native, int direction)
         .target = target_of(native),
         .length = how[direction],
     };
-    struct io_uring_sqe *entry = weir_uring_get_entry(uring);
 
-    if (!entry)
-        return -EAGAIN;
-    uring_fill(entry, &request, URING_IGNORED);
-    return 0;
+    return push_unheard(uring, &request);
 }
 
 static int shut_down(weir_backend *backend, intptr_t native, int direction)
@@ -308,7 +367,7 @@ static int shut_down(weir_backend *backend, intptr_t native, int direction)
     intptr_t descriptor;
     int error = borrow(backend, native, &descriptor);
 
-    if (error == -EMFILE || error == -ENFILE)
+    if (error == -EMFILE || error == -ENFILE || error == -EAGAIN)
         return shut_down_later(uring_of(backend), native, direction);
     if (error)
         return error;
@@ -317,7 +376,8 @@ static int shut_down(weir_backend *backend, intptr_t native, int direction)
     return error;
 }
 
-/* The kernel connects to nobody at once, and fails on what is not connected any more. */
+/* The kernel connects to nobody at once, and fails on what is not connected any more. Without room
+ * for the answer nobody hears it: the entry goes before the shutdown and the close. */
 static void reset(weir_backend *backend, intptr_t native)
 {
     static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
@@ -328,10 +388,10 @@ static void reset(weir_backend *backend, intptr_t native)
         .offset = sizeof nobody,
     };
 
-    if (weir_uring_is_direct(native))
-        (void)ask(uring_of(backend), &request);
-    else
+    if (!weir_uring_is_direct(native))
         weir_sys_sockets.reset(NULL, native);
+    else if (ask(uring_of(backend), &request) == -EAGAIN)
+        (void)push_unheard(uring_of(backend), &request);
 }
 
 static int local_of(weir_backend *backend, intptr_t native, weir_endpoint *ret_endpoint)

@@ -121,8 +121,9 @@ struct uring_lending {
 
 /** The table of direct descriptors. direct.c. */
 struct uring_direct {
-    unsigned size;  /* Entries; 0: there is no table. */
-    unsigned taken; /* By connections, and by accepts that are in flight for one. */
+    unsigned size;       /* Entries; 0: there is no table. */
+    unsigned taken;      /* By connections, and by accepts that are in flight for one. */
+    unsigned multishots; /* Accepts that are in flight for more. */
 };
 
 /** Whether the kernel has what is asked for when it is first used. */
@@ -157,6 +158,7 @@ struct uring {
     uint32_t thread;                /* Names that thread. */
     unsigned at_once;               /* Sends that are tried at once before the next completions. */
     bool is_message_able;           /* Rings can wake each other by message. */
+    bool is_reaping;                /* Entries are delivered that are not given back. */
     bool is_overflowing;            /* The kernel holds completions back: counted once. */
     uint8_t zero_copy;              /* enum uring_offer: SEND_ZC. */
 };

@@ -124,8 +124,10 @@ static void reap(struct uring *uring)
     if (count > 0)
         uring->at_once = count <= FEW ? SENDS_AT_ONCE : 0;
     uring->statistics->completions += count;
+    uring->is_reaping = true;
     for (i = 0; i < count; i++)
         deliver(uring, &completions[(head + i) & mask]);
+    uring->is_reaping = false;
     io_uring_cq_advance(&uring->ring, count);
 }
 

@@ -51,7 +51,7 @@ static inline bool tcp_is_between_parts(const weir_tcp_socket *socket,
 }
 
 /**
- * What is under way and composed of parts (weir_read_until), or NULL: the child task that awaits them,
+ * What is under way and composed of parts (weir_read_until, a sink's commit), or NULL: the child task that awaits them,
  * here or, between two parts, on the ready queue.
  */
 static inline weir_task *tcp_composed_of(const weir_tcp_socket *socket,
@@ -157,6 +157,9 @@ bool weir_tcp_source_is_holding(const weir_tcp_source *self);
 
 /** Its socket is closed: give back what it holds. */
 void weir_tcp_source_give_back(weir_tcp_source *self);
+
+/* Closing. */
+
 /** Release the descriptor of a socket that is being closed, by the closer's operation, which is
  * prepared. shut_down: as of close_socket. */
 void weir_tcp_socket_release(weir_tcp_socket *socket, bool shut_down);

@@ -243,6 +243,29 @@ static weir_task *wait_for_memory(weir_task *task, weir_tcp_sink *self)
 
 /* The table. */
 
+static void let_all_go(weir_tcp_sink *self)
+{
+    while (self->first)
+        let_first_go(self);
+}
+
+/* What was committed for another connection does not go to this one's peer. What is prepared stays
+ * so. */
+static void meet_connection(weir_tcp_sink *self)
+{
+    if (WEIR_LIKELY(self->opening == self->socket->opening))
+        return;
+    self->opening = self->socket->opening;
+    self->has_ended = false;
+    if (self->prepared == 0) {
+        let_all_go(self);
+        return;
+    }
+    while (self->first != self->last)
+        let_first_go(self);
+    self->last->begin = self->last->end;
+}
+
 static size_t sink_prepare(weir_buffer_sink *sink, weir_buffer *ret_buffers, size_t max)
 {
     weir_tcp_sink *self = self_of(sink);
@@ -250,6 +273,7 @@ static size_t sink_prepare(weir_buffer_sink *sink, weir_buffer *ret_buffers, siz
     weir_chunk *chunk;
 
     (void)max;
+    meet_connection(self);
     WEIR_ASSERT(!self->has_ended, "after the end nothing is prepared");
     if (!has_room(self)) {
         pool = self->socket->handle.loop ? pool_of(self) : NULL;
@@ -263,15 +287,16 @@ static size_t sink_prepare(weir_buffer_sink *sink, weir_buffer *ret_buffers, siz
     return 1;
 }
 
-static void let_all_go(weir_tcp_sink *self)
-{
-    while (self->first)
-        let_first_go(self);
-}
-
 static weir_task *finish(weir_task *task, weir_tcp_socket *socket)
 {
     return socket->stream.out.ops->finish(task, &socket->stream.out);
+}
+
+/* It returns now, and the socket knows it no more. Gives its result. */
+static weir_result ended(weir_tcp_sink *self, int error, size_t count)
+{
+    self->socket->stream.out.composed = NULL;
+    return weir_result_of(error, count);
 }
 
 static weir_task *commit_resume(weir_task *task)
@@ -284,18 +309,18 @@ static weir_task *commit_resume(weir_task *task)
         WEIR_AWAIT(task, r, send_first(task, self));
         count_sent(self, r.count);
         if (r.error)
-            WEIR_RETURN(task, weir_result_of(r.error, self->committed));
+            WEIR_RETURN(task, ended(self, r.error, self->committed));
     }
     if (self->is_last) {
         let_all_go(self);
         WEIR_AWAIT(task, r, finish(task, self->socket));
         self->has_ended = r.error == 0;
-        WEIR_RETURN(task, weir_result_of(r.error, self->committed));
+        WEIR_RETURN(task, ended(self, r.error, self->committed));
     }
     if (self->committed > 0)
-        WEIR_RETURN(task, weir_result_of(0, self->committed));
+        WEIR_RETURN(task, ended(self, 0, self->committed));
     WEIR_AWAIT(task, r, wait_for_memory(task, self));
-    WEIR_RETURN(task, r);
+    WEIR_RETURN(task, ended(self, r.error, r.count));
     WEIR_END(task);
 }
 
@@ -304,8 +329,12 @@ static weir_task *take(weir_task *task, weir_buffer_sink *sink, size_t size, boo
     weir_tcp_sink *self = self_of(sink);
 
     WEIR_ASSERT(size <= self->prepared, "what is committed has been prepared");
+    WEIR_ASSERT(!self->socket->stream.out.composed,
+                "one read and one write may be in flight on a stream");
 
     weir_stream_claim(&self->work, commit_resume);
+    meet_connection(self);
+    self->socket->stream.out.composed = &self->work; /* Also between two chunks. */
     if (size > 0)
         self->last->end += (uint32_t)size;
     self->prepared = 0;
@@ -338,6 +367,7 @@ void weir_tcp_sink_init(weir_tcp_sink *self, weir_tcp_socket *socket)
     self->socket = socket;
     self->first = NULL;
     self->prepared = 0;
+    self->opening = 0;
     self->has_ended = false;
 }
 

@@ -38,6 +38,7 @@ void weir_tcp_socket_init(weir_tcp_socket *socket)
     socket->releasing = false;
     socket->resets = false;
     socket->failure = 0;
+    socket->opening = 0;
     socket->has_ended = false;
 }
 
@@ -52,6 +53,7 @@ static void opened(weir_tcp_socket *socket)
     socket->resets = false;
     socket->failure = 0;
     socket->has_ended = false;
+    socket->opening = ++socket->handle.loop->opening_count;
     if (socket->source)
         weir_tcp_source_open(socket->source);
 }
@@ -73,7 +75,8 @@ int weir_tcp_socket_adopt(weir_tcp_socket *socket, weir_loop *loop, intptr_t des
 
 static void closing_stop(weir_wait *wait, weir_task *task, unsigned bits)
 {
-    /* Closing is shielded: it always ends, and soon. */
+    /* Closing is shielded: it ends by itself, mostly at once; a write that is sent without a copy
+     * has its grace before. */
     (void)wait;
     (void)task;
     (void)bits;

@@ -50,6 +50,7 @@ struct lent_write {
     bool has_ended;         /* No part is started any more. */
     bool is_cancelled;      /* By weir_tcp_cancel, or the socket's close. */
     bool is_refused;        /* All that is left is copied. */
+    bool is_broken_off;     /* It has been, and is again when the grace is over. */
     struct part *sending;   /* The part that has no result, or NULL. */
     unsigned lent_count;    /* Parts whose notification has not come. */
     weir_wheel_node grace;
@@ -282,8 +283,18 @@ static void end(struct lent_write *self)
         weir_tcp_socket_advance_closing(socket);
 }
 
+static void grace_is_over(weir_wheel_node *node);
+
+static void give_grace(struct lent_write *self)
+{
+    if (!weir_wheel_node_is_armed(&self->grace))
+        weir_wheel_arm(&loop_of(self)->clock.wheel, &self->grace, weir_sys_now_ns() + GRACE_NS,
+                       grace_is_over);
+}
+
 /* The peer has not acknowledged: what is on its way to it is dropped, and the notifications come. It
- * counts as sent, but not as success. */
+ * counts as sent, but not as success. The reset may fail for the moment, and does not tell: while they
+ * do not come it is repeated. */
 static void break_off(struct lent_write *self)
 {
     weir_tcp_socket *socket = self->socket;
@@ -293,7 +304,9 @@ static void break_off(struct lent_write *self)
         socket->failure = -ECONNABORTED;
     if (!self->error)
         self->error = why_not_go_on(self);
+    self->is_broken_off = true;
     weir_loop_sockets(loop_of(self))->reset(loop_of(self)->backend, socket->handle.native);
+    give_grace(self);
 }
 
 static void grace_is_over(weir_wheel_node *node)
@@ -304,11 +317,10 @@ static void grace_is_over(weir_wheel_node *node)
 /* Nobody wants the write any more, and nothing of it is being sent: bound what is left of it. */
 static void bound(struct lent_write *self)
 {
-    if (self->task->stop & WEIR_STOP_HARD)
+    if ((self->task->stop & WEIR_STOP_HARD) && !self->is_broken_off)
         break_off(self);
-    else if (!weir_wheel_node_is_armed(&self->grace))
-        weir_wheel_arm(&loop_of(self)->clock.wheel, &self->grace, weir_sys_now_ns() + GRACE_NS,
-                       grace_is_over);
+    else
+        give_grace(self);
 }
 
 static void advance(struct lent_write *self)

@@ -30,6 +30,7 @@ struct weir_loop {
     bool started;                     /* A thread owns the loop. */
     const void *owner;                /* Which: weir_thread_identity of it. */
     size_t handle_count;              /* Open handles: all are closed before the loop ends. */
+    uint32_t opening_count;           /* Connections so far, modulo 2^32. */
     void (*abandon)(weir_loop *loop); /* For weir_loop_abandon; NULL: nothing to do. */
     weir_list watchers;         /* weir_handle_watcher.link: who waits for a free descriptor. */
     size_t sink_bytes;          /* Of the region of zero_copy.h. */

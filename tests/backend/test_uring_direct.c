@@ -256,6 +256,47 @@ WEIR_TEST(uring_direct, a_connect_that_finds_no_place_has_a_descriptor_of_the_pr
     fixture_fini(&f);
 }
 
+/* They go elsewhere, more of them than the table has places. */
+WEIR_TEST(uring_direct, connects_take_no_place_that_a_multishot_counts_on)
+{
+    enum { TABLE = 100, CONNECTS = 100, ACCEPTS = 30 };
+    static weir_tcp_socket near[CONNECTS], far[ACCEPTS];
+    struct op op, accept_ops[ACCEPTS];
+    weir_endpoint elsewhere;
+    int peers[ACCEPTS];
+    struct fixture f;
+    int listener;
+
+    init_direct(&f, TABLE, 4);
+    listener = seam_listen(CONNECTS, &elsewhere);
+    weir_tcp_socket_init(&far[0]);
+    op_accept(&f, &accept_ops[0], &f.acceptor, &far[0]);
+    fixture_turn(&f);
+    CHECK_EQ(taken(&f), 0);
+    for (int i = 0; i < CONNECTS; i++) {
+        weir_tcp_socket_init(&near[i]);
+        op_connect(&f, &op, &near[i], &elsewhere);
+        CHECK_EQ(op_wait(&f, &op).error, 0);
+    }
+    CHECK(taken(&f) > 0);
+    for (int i = 0; i < ACCEPTS; i++)
+        peers[i] = raw_connect(&f.endpoint);
+    for (int i = 1; i < ACCEPTS; i++) {
+        weir_tcp_socket_init(&far[i]);
+        op_accept(&f, &accept_ops[i], &f.acceptor, &far[i]);
+    }
+    for (int i = 0; i < ACCEPTS; i++) {
+        CHECK_EQ(op_wait(&f, &accept_ops[i]).error, 0);
+        greet(&f, &far[i], peers[i]);
+        fixture_close(&f, &far[i]);
+        raw_close(peers[i]);
+    }
+    for (int i = 0; i < CONNECTS; i++)
+        fixture_close(&f, &near[i]);
+    raw_close(listener);
+    fixture_fini(&f);
+}
+
 /* At once: what takes a descriptor of the process for the length of a call. */
 
 static void check_asking(weir_tcp_socket *near, weir_tcp_socket *far, int error)
@@ -302,13 +343,70 @@ WEIR_TEST(uring_direct, a_kernel_that_takes_no_question_is_an_error_of_that_call
 
     init_direct(&f, 8, 0);
     fixture_connect(&f, &near, &far);
-    fuse_light(FUSE_RING_SUBMIT, EBUSY, 1, 1);
+    fuse_light(FUSE_SYSCALL, EBUSY, 1, 1);
     CHECK_EQ(weir_tcp_local(&near, &endpoint), -EAGAIN);
     CHECK_EQ(fuse_put_out(), 1);
     CHECK_EQ(weir_tcp_local(&near, &endpoint), 0);
     pass(&f, &near, &far);
     fixture_close(&f, &near);
     fixture_close(&f, &far);
+    fixture_fini(&f);
+}
+
+WEIR_TEST(uring_direct, a_shutdown_and_a_reset_do_without_an_answer)
+{
+    weir_tcp_socket first, second;
+    struct op read_op, close_op;
+    struct fixture f;
+    int peers[2];
+    char byte;
+
+    init_direct(&f, 8, 0);
+    peers[0] = fixture_connect_raw(&f, &first);
+    peers[1] = fixture_connect_raw(&f, &second);
+    CHECK_EQ(weir_tcp_option_set(&second, WEIR_TCP_LINGER_SECONDS, 0), 0);
+    op_read(&f, &read_op, &second, &byte, 1);
+    fixture_turn(&f);
+    fuse_light(FUSE_SYSCALL, EBUSY, 1, FUSE_FOREVER);
+    CHECK_EQ(weir_tcp_shutdown(&first, WEIR_TCP_WRITES), 0);
+    op_close(&f, &close_op, &second);
+    CHECK_EQ(op_wait(&f, &close_op).error, 0);
+    CHECK(fuse_put_out() > 1);
+    CHECK_EQ(op_wait(&f, &read_op).error, WEIR_CANCELLED);
+    CHECK_EQ(raw_receive_some(peers[0], &byte, 1), 0);
+    CHECK_EQ(raw_receive_some(peers[1], &byte, 1), -ECONNRESET);
+    fixture_close(&f, &first);
+    raw_close(peers[0]);
+    raw_close(peers[1]);
+    fixture_fini(&f);
+}
+
+/* Neither what completes meanwhile fills the queue of completions, nor the answers do. */
+WEIR_TEST(uring_direct, questions_are_answered_while_more_completes_than_the_queue_holds)
+{
+    enum { QUEUE = 16, COUNT = 3 * QUEUE };
+    static weir_tcp_socket sockets[COUNT];
+    static struct op ops[COUNT];
+    weir_endpoint endpoint;
+    int peers[COUNT];
+    char bytes[COUNT];
+    struct fixture f;
+
+    init_direct(&f, COUNT, QUEUE / 4);
+    for (int i = 0; i < COUNT; i++) {
+        peers[i] = fixture_connect_raw(&f, &sockets[i]);
+        op_read(&f, &ops[i], &sockets[i], &bytes[i], 1);
+    }
+    fixture_turn(&f);
+    for (int i = 0; i < COUNT; i++)
+        raw_send(peers[i], "!", 1);
+    for (int i = 0; i < COUNT; i++)
+        CHECK_EQ(weir_tcp_peer(&sockets[i], &endpoint), 0);
+    for (int i = 0; i < COUNT; i++) {
+        CHECK_EQ(op_wait(&f, &ops[i]).count, 1);
+        fixture_close(&f, &sockets[i]);
+        raw_close(peers[i]);
+    }
     fixture_fini(&f);
 }
 

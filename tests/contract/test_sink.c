@@ -360,6 +360,79 @@ WEIR_CONTRACT_TEST(sink, what_a_stopped_small_commit_took_goes_with_the_next)
     stopped_commit_is_taken(backend, 5000);
 }
 
+/* Between two chunks: the commit's task stands on the ready queue and nothing is in flight. */
+struct between {
+    weir_task task;
+    struct rig *rig;
+    bool closes;
+    bool was_there;
+};
+
+static bool is_between(const struct rig *t)
+{
+    return t->sink.work.state == WEIR_TASK_READY && t->sink.first != t->sink.last;
+}
+
+static weir_task *between_resume(weir_task *task)
+{
+    struct between *self = WEIR_TASK_SELF(task, struct between);
+    weir_result r = {0};
+
+    WEIR_BEGIN(task);
+    while (!self->rig->op.job.done && !is_between(self->rig))
+        WEIR_YIELD(task);
+    self->was_there = !self->rig->op.job.done;
+    if (self->closes)
+        WEIR_AWAIT(task, r, weir_tcp_close(task, &self->rig->socket));
+    else
+        weir_tcp_cancel(&self->rig->socket);
+    WEIR_RETURN(task, r);
+    WEIR_END(task);
+}
+
+static void end_between_chunks(const char *backend, bool closes)
+{
+    struct between between = {.closes = closes};
+    weir_tcp_socket server;
+    struct op read_op;
+    struct job job;
+    struct rig t;
+    uint8_t *data;
+    size_t taken;
+
+    rig_init(&t, backend);
+    fixture_close(&t.f, &t.socket);
+    fixture_connect(&t.f, &t.socket, &server);
+    taken = fill_until(&t, CHUNK, end_by_stop) + CHUNK;
+    data = malloc(taken);
+    CHECK(data);
+    pattern_fill(prepare(&t.sink), CHUNK, taken - CHUNK);
+    op_commit(&t, &t.op, &t.sink, CHUNK);
+    fixture_turn(&t.f);
+    between.rig = &t;
+    weir_task_init(&between.task, between_resume);
+    job_start(&t.f, &job, &between.task);
+    op_read(&t.f, &read_op, &server, data, taken);
+    check_result(op_wait(&t.f, &t.op), WEIR_CANCELLED, CHUNK);
+    CHECK(between.was_there);
+    check_result(job_wait(&t.f, &job), 0, 0);
+    fixture_close(&t.f, &t.socket);
+    pattern_check(data, op_wait(&t.f, &read_op).count, 0);
+    free(data);
+    fixture_close(&t.f, &server);
+    rig_fini(&t);
+}
+
+WEIR_CONTRACT_TEST(sink, a_cancel_between_two_chunks_ends_the_commit)
+{
+    end_between_chunks(backend, false);
+}
+
+WEIR_CONTRACT_TEST(sink, a_close_between_two_chunks_ends_the_commit)
+{
+    end_between_chunks(backend, true);
+}
+
 static weir_task *stop_and_commit(weir_task *task, struct op *op)
 {
     weir_task_stop(task, WEIR_STOP_REQUESTED);
@@ -414,6 +487,55 @@ WEIR_CONTRACT_TEST(sink, a_closed_socket_prepares_nothing)
     CHECK_EQ(weir_buffer_sink_prepare(&t.sink.sink, &buffer, 1), 0);
     op_commit(&t, &t.op, &t.sink, 0);
     check_result(op_wait(&t.f, &t.op), WEIR_CLOSED, 0);
+    rig_fini(&t);
+}
+
+/* The same socket, another peer. */
+static void reconnect(struct rig *t)
+{
+    fixture_close(&t->f, &t->socket);
+    raw_close(t->peer);
+    t->peer = fixture_connect_raw(&t->f, &t->socket);
+}
+
+static void check_that_only_a_arrives(struct rig *t)
+{
+    uint8_t data[4];
+
+    op_start(&t->f, &t->op, start_commit_eof);
+    check_result(op_wait(&t->f, &t->op), 0, 1);
+    CHECK_EQ(raw_receive(t->peer, data, 4), 1);
+    CHECK_EQ(data[0], 'a');
+}
+
+WEIR_CONTRACT_TEST(sink, another_connection_gets_nothing_of_what_the_last_left)
+{
+    static const size_t sizes[] = {CHUNK, 5000};
+    struct rig t;
+    size_t i;
+
+    rig_init(&t, backend);
+    for (i = 0; i < 2; i++) {
+        (void)fill_until(&t, sizes[i], end_by_stop);
+        reconnect(&t);
+        t.op.size = 1;
+        prepare(&t.sink)[0] = 'a';
+        check_that_only_a_arrives(&t); /* And the end: it may be written once a connection. */
+        reconnect(&t);
+    }
+    rig_fini(&t);
+}
+
+WEIR_CONTRACT_TEST(sink, what_is_prepared_outlives_a_connection)
+{
+    struct rig t;
+
+    rig_init(&t, backend);
+    (void)fill_until(&t, 5000, end_by_stop);
+    prepare(&t.sink)[0] = 'a';
+    reconnect(&t);
+    t.op.size = 1;
+    check_that_only_a_arrives(&t);
     rig_fini(&t);
 }
 

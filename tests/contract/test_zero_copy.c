@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "fixture.h"
+#include "loop.h"
+#include "sys.h"
 #include "zero_copy.h"
 
 enum { LARGE = 3 << 20, BLOCK = 64 << 10, BLOCKS = 200 };
@@ -207,6 +209,66 @@ WEIR_CONTRACT_TEST(zero_copy, a_hard_stop_gives_no_grace)
     weir_root_stop(&t.write_op.job.root, WEIR_STOP_HARD);
     check_cut_short(op_wait(&t.f, &t.write_op));
     CHECK(weir_now_ns() - begin_ns < 400 * MILLISECOND_NS);
+    pair_fini(&t);
+}
+
+/* Resets, which may fail. */
+
+static const struct weir_sys_sockets *real_sockets;
+static int reset_count;
+static int failures_left;
+
+static void try_reset(weir_backend *backend, intptr_t native)
+{
+    reset_count++;
+    if (failures_left > 0)
+        failures_left--;
+    else
+        real_sockets->reset(backend, native);
+}
+
+static void watch_resets(const struct pair *t, int failures)
+{
+    static struct weir_backend_ops ops;
+    static struct weir_sys_sockets sockets;
+    weir_backend *backend = t->f.loop->backend;
+
+    ops = *backend->ops;
+    real_sockets = ops.sockets;
+    sockets = *ops.sockets;
+    sockets.reset = try_reset;
+    ops.sockets = &sockets;
+    backend->ops = &ops;
+    reset_count = 0;
+    failures_left = failures;
+}
+
+WEIR_CONTRACT_TEST(zero_copy, a_reset_that_fails_for_the_moment_is_tried_again)
+{
+    struct pair t;
+
+    init_stalled(&t, backend);
+    watch_resets(&t, 1);
+    op_stop(&t.write_op);
+    check_cut_short(op_wait(&t.f, &t.write_op));
+    CHECK(reset_count == 0 || reset_count == 2); /* None where it is copied. */
+    pair_fini(&t);
+}
+
+WEIR_CONTRACT_TEST(zero_copy, what_is_broken_off_is_not_reset_at_once_again)
+{
+    struct pair t;
+
+    init_stalled(&t, backend);
+    watch_resets(&t, 0);
+    op_stop(&t.write_op);
+    fixture_turn(&t.f);
+    if (!t.write_op.job.done) {
+        weir_task_stop(&t.write_op.task, WEIR_STOP_HARD);
+        weir_tcp_cancel(&t.client);
+    }
+    check_cut_short(op_wait(&t.f, &t.write_op));
+    CHECK(reset_count <= 1);
     pair_fini(&t);
 }
 

@@ -14,9 +14,9 @@
  *
  * A weir_write of much to another machine (weir_loop_options.zero_copy_bytes) may be sent without a
  * copy. It completes when the peer has acknowledged the bytes, for until then the kernel reads the
- * caller's memory. If it is stopped, or the socket is closed, and the peer does not acknowledge what
- * was sent for half a second more, the connection is reset: -ECONNABORTED from then on. A
- * weir_tcp_sink (<weir/tcp_sink.h>) never waits, nor resets.
+ * caller's memory. If it is stopped or cancelled, or the socket is closed, and the peer does not
+ * acknowledge what was sent for half a second more, the connection is reset: -ECONNABORTED from
+ * then on. A weir_tcp_sink (<weir/tcp_sink.h>) never waits, nor resets.
  *
  *      weir_tcp_socket_init --> CLOSED --connect, accept--> OPEN --weir_tcp_close--> CLOSED
  *
@@ -49,6 +49,7 @@ typedef struct weir_tcp_socket {
     struct weir_tcp_source *source; /* Through which it is read (<weir/tcp_source.h>), or NULL. */
     weir_task *closer;              /* Suspended in weir_tcp_close, or NULL. */
     int failure;                    /* How the connection was lost; 0: it was not. */
+    uint32_t opening;               /* Which of its loop's connections it is, or was. */
     uint8_t state;                  /* enum tcp_state in core/io/tcp.h. */
     bool releasing;     /* The descriptor's release is in flight: the closer's operation. */
     bool resets;        /* WEIR_TCP_LINGER_SECONDS is 0: closing resets. */
@@ -103,18 +104,23 @@ WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_tcp_wait(weir_task *task, weir_tcp_soc
 /**
  * Cancel the read, write or connect in flight: it completes with WEIR_CANCELLED or its bytes, and what
  * is composed of several (weir_read_until) with WEIR_CANCELLED beside them.
+ * Of a large write that is sent without a copy this may cost the connection: if the peer has not
+ * acknowledged what was sent half a second later, it is reset.
  */
 WEIR_PUBLIC void weir_tcp_cancel(weir_tcp_socket *socket);
 
-/** End a direction; does not wait. Returns 0 or a negative errno: -ENOTCONN, WEIR_CLOSED. */
+/** End a direction; does not wait. Returns 0 or a negative errno: -ENOTCONN, WEIR_CLOSED; -EAGAIN
+ * where the loop has direct descriptors and the kernel takes nothing now. */
 WEIR_PUBLIC int weir_tcp_shutdown(weir_tcp_socket *socket, enum weir_tcp_direction direction);
 
 /** The endpoints of an open socket. Return 0 or a negative errno: -ENOTCONN, WEIR_CLOSED; and, where
- * the loop has direct descriptors, -EMFILE: the call takes a plain one while it lasts. */
+ * the loop has direct descriptors, -EMFILE or -ENFILE, for the call takes a plain one while it
+ * lasts, and -EAGAIN: more has completed than the loop's queue holds (queue_depth); ask later. */
 WEIR_PUBLIC int weir_tcp_local(const weir_tcp_socket *socket, weir_endpoint *ret_endpoint);
 WEIR_PUBLIC int weir_tcp_peer(const weir_tcp_socket *socket, weir_endpoint *ret_endpoint);
 
-/** Set or read an option. Return 0 or a negative errno: -EINVAL, WEIR_CLOSED; -EMFILE as above. */
+/** Set or read an option. Return 0 or a negative errno: -EINVAL, WEIR_CLOSED; -EMFILE, -ENFILE
+ * and -EAGAIN as above. */
 WEIR_PUBLIC int weir_tcp_option_set(weir_tcp_socket *socket, enum weir_tcp_option option,
                                     int value);
 WEIR_PUBLIC int weir_tcp_option_get(const weir_tcp_socket *socket, enum weir_tcp_option option,
@@ -161,8 +167,9 @@ WEIR_PUBLIC int weir_tcp_acceptor_local(const weir_tcp_acceptor *acceptor,
  * Accept a connection into a closed socket.
  *
  * Completes  when a connection has come; at once when one is queued. While the process, the system or
- *            the loop's own table is out of descriptors or memory it waits, tries again after a growing delay (5 ms to
- *            320 ms) and whenever this loop closes a socket, and loses no queued connection.
+ *            the loop's own table is out of descriptors or memory it waits, tries again after a
+ *            growing delay (5 ms to 320 ms) and whenever this loop closes a socket, and loses no
+ *            queued connection.
  * Result     {0, 0}; WEIR_CANCELLED when the acceptor is closed
  * Borrows    acceptor and socket until then
  * Overlap    any number of accepts; they are served in the order they began

@@ -16,7 +16,9 @@
  *
  * A commit is a write of the socket's, with the results of one; it overlaps no other, and
  * weir_tcp_cancel and weir_tcp_close find it. Bytes that a commit could not send stay with the sink
- * and go with the next one, in memory that the other sinks miss meanwhile.
+ * and go with the next one, in memory that the other sinks miss meanwhile. They are for the
+ * connection that they were committed on: when the socket has been opened anew, the first prepare or
+ * commit drops them, and the sink begins anew, also after a commit_eof. What is prepared stays so.
  *
  * The region is bounded (weir_loop_options.sink_bytes). When there is none left, prepare gives 0, and
  * a commit of 0 waits for some, first in, first out. At most half of it stays with peers that do not
@@ -45,6 +47,7 @@ typedef struct weir_tcp_sink {
     struct weir_chunk *last;
     size_t prepared;  /* Bytes of last that may be committed. */
     size_t committed; /* By the commit in flight. */
+    uint32_t opening; /* Of the socket: which connection its bytes are for. */
     bool is_last;     /* The commit in flight is a commit_eof. */
     bool has_ended;   /* One has succeeded. */
 } weir_tcp_sink;
