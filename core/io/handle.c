@@ -26,6 +26,7 @@ void weir_handle_closed(weir_handle *handle)
 
     handle->loop = NULL;
     loop->handle_count--;
+    loop->closed_count++;
     if (WEIR_LIKELY(!node))
         return;
     watcher = WEIR_CONTAINER_OF(node, weir_handle_watcher, link);

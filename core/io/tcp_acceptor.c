@@ -176,6 +176,7 @@ static void arm(weir_tcp_acceptor *acceptor)
         return;
     if (weir_list_is_empty(&acceptor->waiters))
         return;
+    acceptor->closed_count = acceptor->handle.loop->closed_count;
     if (backend->ops->accept(backend, &acceptor->accept_operation, &acceptor->handle) ==
         WEIR_IN_FLIGHT)
         acceptor->armed = true;
@@ -326,6 +327,14 @@ static bool is_lasting(int error)
     return error != -ECANCELED && !weir_sys_is_lost_connection(error);
 }
 
+/* An accept failed for want of something. If a socket has been closed since it was armed, that may have
+ * been before: then nobody will tell, and it is worth another try. */
+static void met_a_shortage(weir_tcp_acceptor *acceptor)
+{
+    if (acceptor->closed_count == acceptor->handle.loop->closed_count)
+        starve(acceptor);
+}
+
 static void accept_completed(weir_operation *operation, int result, unsigned flags)
 {
     weir_tcp_acceptor *acceptor = operation->object;
@@ -337,7 +346,7 @@ static void accept_completed(weir_operation *operation, int result, unsigned fla
     if (result >= 0)
         connection_came(acceptor, result);
     else if (is_lasting(result) && acceptor->state == ACCEPTOR_LISTENING)
-        starve(acceptor);
+        met_a_shortage(acceptor);
     arm(acceptor);
     closing_advance(acceptor);
 }

@@ -26,11 +26,12 @@ struct weir_loop {
     weir_ready ready;
     weir_clock clock; /* Monotonic. */
     weir_spin spin;
-    int budget;                       /* What an iteration may spend. */
-    bool started;                     /* A thread owns the loop. */
-    const void *owner;                /* Which: weir_thread_identity of it. */
-    size_t handle_count;              /* Open handles: all are closed before the loop ends. */
-    uint32_t opening_count;           /* Connections so far, modulo 2^32. */
+    int budget;             /* What an iteration may spend. */
+    bool started;           /* A thread owns the loop. */
+    const void *owner;      /* Which: weir_thread_identity of it. */
+    size_t handle_count;    /* Open handles: all are closed before the loop ends. */
+    uint64_t closed_count;  /* Handles that were closed: since when a descriptor is free. */
+    uint32_t opening_count; /* Connections so far, modulo 2^32. */
     void (*abandon)(weir_loop *loop); /* For weir_loop_abandon; NULL: nothing to do. */
     weir_list watchers;         /* weir_handle_watcher.link: who waits for a free descriptor. */
     size_t sink_bytes;          /* Of the region of zero_copy.h. */

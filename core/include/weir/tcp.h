@@ -139,6 +139,7 @@ typedef struct weir_tcp_acceptor {
     weir_handle_watcher watcher; /* While it waits for a free descriptor. */
     weir_wheel_node retry;       /* When to accept again after the tables were full. */
     int64_t retry_delay_ns;      /* Grows while they stay full. */
+    uint64_t closed_count;       /* The loop's, when the accept was armed. */
     weir_task *closer;           /* Suspended in weir_tcp_acceptor_close, or NULL. */
     weir_wait closing;           /* The closer's record. */
     uint8_t state;               /* enum acceptor_state in tcp_acceptor.c. */
