@@ -51,6 +51,7 @@ static int uring_open(const weir_backend_options *options, weir_backend **ret_ba
     if (!uring)
         return -ENOMEM;
     uring->base.ops = &weir_uring_backend;
+    uring->base.lending = &uring->lending.buffers;
     uring->statistics = options->statistics;
     uring->wake_operation.ops = &wake_ops;
     weir_lending_init(&uring->lending.buffers, options->lent_buffer_bytes, options->lent_bytes_max);
@@ -131,7 +132,6 @@ const struct weir_backend_ops weir_uring_backend = {
     .receive_v = weir_uring_receive_v,
     .send_v = weir_uring_send_v,
     .receive_lent = weir_uring_receive_lent,
-    .lent = weir_uring_lent,
     .give_back = weir_uring_give_back,
     .poll = weir_uring_poll,
     .close_socket = weir_uring_close_socket,

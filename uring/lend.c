@@ -4,7 +4,8 @@
  *
  * The kernel takes published buffers oldest first, so the published ones are what the cache has to
  * hold: few are published, and the others stand on a stack, last used first. How many follows what one
- * wait uses up, and would have used had there been more.
+ * wait uses up, and would have used had there been more. While half of them are left, only what is given
+ * back is published, so that a buffer is filled again soon.
  *
  * A receive that the kernel ends for want of a buffer waits in `starved`, first in, first out, until
  * one is there. It is armed again with POLL_FIRST: a receive that is tried on an empty ring fails at
@@ -36,7 +37,6 @@ static void publish(struct uring_lending *self, const weir_lent *lent)
     entry->len = (uint32_t)self->buffers.buffer_bytes;
     entry->bid = (uint16_t)lent->index;
     self->tail++;
-    self->published++;
 }
 
 /* Publish up to the target. */
@@ -44,7 +44,7 @@ static void top_up(struct uring_lending *self)
 {
     const weir_lent *lent;
 
-    while (self->published < self->target && (lent = weir_lending_take(&self->buffers)))
+    while (uring_published(self) < self->target && (lent = weir_lending_take(&self->buffers)))
         publish(self, lent);
 }
 
@@ -61,10 +61,13 @@ static unsigned at_most(unsigned value, unsigned bound)
 /* Twice what a wait uses is published, so that none runs out. */
 static void adapt(struct uring_lending *self)
 {
-    self->used_most = at_least(self->used_most, self->used);
-    if (2 * self->used > self->target)
-        self->target = at_most(2 * self->used, RING_ENTRIES);
-    self->used = 0;
+    unsigned used = (uint16_t)(self->named - self->seen) + self->refused;
+
+    self->seen = self->named;
+    self->refused = 0;
+    self->used_most = at_least(self->used_most, used);
+    if (2 * used > self->target)
+        self->target = at_most(2 * used, RING_ENTRIES);
     if (++self->waits == PERIOD) {
         self->target = at_least(at_most(2 * self->used_most, self->target), TARGET_MIN);
         self->used_most = 0;
@@ -106,7 +109,8 @@ void weir_uring_lending_close(struct uring *uring)
         (void)io_uring_unregister_buf_ring(&uring->ring, URING_LENT_GROUP);
         (void)munmap(self->ring, RING_BYTES);
     }
-    self->buffers.taken -= self->published; /* They were the kernel's, which is done with them. */
+    self->buffers.taken -=
+        uring_published(self); /* They were the kernel's, which is done with them. */
     weir_lending_fini(&self->buffers);
 }
 
@@ -123,7 +127,7 @@ static void starve(struct uring *uring, weir_operation *operation)
     else
         self->starved_first = operation;
     self->starved_last = operation;
-    self->used++;
+    self->refused++;
     uring->statistics->lent_starved++;
 }
 
@@ -148,7 +152,7 @@ void weir_uring_lending_remove_starved(struct uring *uring, const weir_operation
 static void feed(struct uring *uring)
 {
     struct uring_lending *self = &uring->lending;
-    unsigned left = self->published;
+    unsigned left = uring_published(self);
 
     for (; left > 0 && self->starved_first; left--) {
         weir_operation *operation = self->starved_first;
@@ -165,13 +169,14 @@ bool weir_uring_lending_refill(struct uring *uring)
     struct uring_lending *self = &uring->lending;
 
     adapt(self);
-    if (self->published < self->target)
+    /* What is left is as much as a wait uses: those that are given back are published in time. */
+    if (uring_published(self) < self->target / 2 || self->starved_first)
         top_up(self);
     __atomic_store_n(&self->ring->tail, self->tail, __ATOMIC_RELEASE);
     if (WEIR_LIKELY(!self->starved_first))
         return false;
     feed(uring);
-    return self->starved_first && self->published > 0;
+    return self->starved_first && uring_published(self) > 0;
 }
 
 /* Receiving. */
@@ -226,25 +231,11 @@ int weir_uring_receive_lent(weir_backend *backend, weir_operation *operation, we
     return weir_uring_submit_slowly(uring, operation, &mine->request);
 }
 
-weir_lent *weir_uring_lent(weir_backend *backend, unsigned flags)
-{
-    struct uring_lending *self = &uring_of(backend)->lending;
-
-    self->published--;
-    self->used++;
-    return weir_lending_at(&self->buffers, flags >> WEIR_OPERATION_LENT_SHIFT);
-}
-
-void weir_uring_lending_take_back(struct uring *uring, uint32_t flags)
-{
-    weir_uring_give_back(&uring->base, weir_uring_lent(&uring->base, flags));
-}
-
 void weir_uring_give_back(weir_backend *backend, weir_lent *lent)
 {
     struct uring_lending *self = &uring_of(backend)->lending;
 
-    if (self->published < self->target)
+    if (uring_published(self) < self->target)
         publish(self, lent);
     else
         weir_lending_put(&self->buffers, lent);

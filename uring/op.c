@@ -153,8 +153,10 @@ static bool is_direct(const struct uring_operation *mine)
 static void complete_lent(struct uring *uring, weir_operation *operation, int result,
                           uint32_t flags)
 {
-    if (WEIR_UNLIKELY(result <= 0 && (flags & IORING_CQE_F_BUFFER))) {
-        weir_uring_lending_take_back(uring, flags);
+    if (flags & IORING_CQE_F_BUFFER)
+        uring->lending.named++;
+    if (WEIR_UNLIKELY(result <= 0 && (flags & IORING_CQE_F_BUFFER))) { /* It is not lent. */
+        weir_uring_give_back(&uring->base, weir_backend_lent(&uring->base, flags));
         flags &= IORING_CQE_F_MORE;
     }
     if ((flags & IORING_CQE_F_MORE) || !weir_uring_lending_goes_on(uring, operation, &result))

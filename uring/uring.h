@@ -110,14 +110,21 @@ struct uring_lending {
         *ring; /* What is published to the kernel; NULL until the first receive. */
     weir_operation *starved_first; /* Receives that wait for a buffer, oldest first. */
     weir_operation *starved_last;
-    uint16_t tail;      /* Of the ring. */
+    uint16_t tail;      /* Of the ring: how many were published, ever. */
+    uint16_t named;     /* And how many of these completions have named since. */
+    uint16_t seen;      /* named, at the last wait. */
     bool is_one_shot;   /* The kernel knows no multishot receive. */
-    unsigned published; /* Buffers that the kernel may fill. */
-    unsigned target;    /* And how many that should be. */
-    unsigned used;      /* Since the last wait. */
-    unsigned used_most; /* By one wait of this period. */
+    unsigned target;    /* How many are to be published at a time. */
+    unsigned refused;   /* Receives that found none since the last wait. */
+    unsigned used_most; /* Buffers, by one wait of this period. */
     unsigned waits;     /* In this period. */
 };
+
+/** Buffers that the kernel may fill, or has filled without our having heard of it. */
+static inline unsigned uring_published(const struct uring_lending *lending)
+{
+    return (uint16_t)(lending->tail - lending->named);
+}
 
 /** The table of direct descriptors. direct.c. */
 struct uring_direct {
@@ -292,12 +299,14 @@ static inline void uring_complete(struct uring *uring, weir_operation *operation
 {
     uint8_t state = uring_operation_of(operation)->state;
 
-    if (WEIR_LIKELY(state == URING_SUBMITTED))
+    if (WEIR_LIKELY(state == URING_SUBMITTED)) {
         operation->ops->completed(operation, result, flags & IORING_CQE_F_MORE);
-    else if (state == URING_LENDING && result > 0)
+    } else if (state == URING_LENDING && result > 0) {
+        uring->lending.named++;
         operation->ops->completed(operation, result, flags & URING_LENT_FLAGS);
-    else
+    } else {
         weir_uring_complete_otherwise(uring, operation, result, flags);
+    }
 }
 
 void weir_uring_cancel(weir_backend *backend, weir_operation *operation);
@@ -330,16 +339,12 @@ bool weir_uring_lending_refill(struct uring *uring);
 /** A receive ended with this. Returns whether it goes on all the same. */
 bool weir_uring_lending_goes_on(struct uring *uring, weir_operation *operation, int *result);
 
-/** A completion names a buffer and brings no bytes: it is not lent. */
-void weir_uring_lending_take_back(struct uring *uring, uint32_t flags);
-
 /** Forget a receive that waits for a buffer. */
 void weir_uring_lending_remove_starved(struct uring *uring, const weir_operation *operation);
 
 void weir_uring_lending_close(struct uring *uring);
 
 int weir_uring_receive_lent(weir_backend *backend, weir_operation *operation, weir_handle *handle);
-weir_lent *weir_uring_lent(weir_backend *backend, unsigned flags);
 void weir_uring_give_back(weir_backend *backend, weir_lent *lent);
 
 /* direct.c */

@@ -53,6 +53,7 @@ static int epoll_open(const weir_backend_options *options, weir_backend **ret_ba
     if (!epoll)
         return -ENOMEM;
     epoll->base.ops = &weir_epoll_backend;
+    epoll->base.lending = &epoll->reactor.lending.buffers;
     epoll->statistics = options->statistics;
     epoll->descriptor = -1;
     epoll->wake_descriptor = -1;
@@ -99,7 +100,6 @@ const struct weir_backend_ops weir_epoll_backend = {
     .receive_v = weir_epoll_receive_v,
     .send_v = weir_epoll_send_v,
     .receive_lent = weir_epoll_receive_lent,
-    .lent = weir_epoll_lent,
     .give_back = weir_epoll_give_back,
     .poll = weir_epoll_poll,
     .close_socket = weir_epoll_close_socket,

@@ -65,7 +65,6 @@ int weir_epoll_receive_v(weir_backend *backend, weir_operation *operation, weir_
 int weir_epoll_send_v(weir_backend *backend, weir_operation *operation, weir_handle *handle,
                       weir_message *message, const weir_const_buffer *buffers, size_t count);
 int weir_epoll_receive_lent(weir_backend *backend, weir_operation *operation, weir_handle *handle);
-weir_lent *weir_epoll_lent(weir_backend *backend, unsigned flags);
 void weir_epoll_give_back(weir_backend *backend, weir_lent *lent);
 int weir_epoll_poll(weir_backend *backend, weir_operation *operation, weir_handle *handle,
                     enum weir_direction direction);

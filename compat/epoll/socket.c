@@ -282,12 +282,6 @@ int weir_epoll_receive_lent(weir_backend *backend, weir_operation *operation, we
                                    attempt_receive);
 }
 
-weir_lent *weir_epoll_lent(weir_backend *backend, unsigned flags)
-{
-    return weir_lending_at(&weir_epoll_of(backend)->reactor.lending.buffers,
-                           flags >> WEIR_OPERATION_LENT_SHIFT);
-}
-
 void weir_epoll_give_back(weir_backend *backend, weir_lent *lent)
 {
     weir_lending_put(&weir_epoll_of(backend)->reactor.lending.buffers, lent);

@@ -31,6 +31,7 @@ static int kernel_open(const weir_backend_options *options, weir_backend **ret_b
 
     SIM_CHECK(sim, sim->running, "loops are made by programs");
     kernel->base.ops = &weir_sim_backend;
+    kernel->base.lending = &kernel->lending.buffers;
     kernel->sim = sim;
     kernel->loop = options->loop;
     kernel->opener = sim_program_current();
@@ -128,7 +129,6 @@ const struct weir_backend_ops weir_sim_backend = {
     .receive_v = weir_sim_kernel_receive_v,
     .send_v = weir_sim_kernel_send_v,
     .receive_lent = weir_sim_kernel_receive_lent,
-    .lent = weir_sim_kernel_lent,
     .give_back = weir_sim_kernel_give_back,
     .poll = weir_sim_kernel_poll,
     .close_socket = weir_sim_kernel_close_socket,

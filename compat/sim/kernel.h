@@ -108,7 +108,6 @@ enum sim_lent_state {
     SIM_LENT_NEW,
     SIM_LENT_HOME,   /* It was given back. */
     SIM_LENT_FILLED, /* The completion that names it is not reaped. */
-    SIM_LENT_SHOWN,  /* It is being. */
     SIM_LENT_HELD,   /* The holder's. */
 };
 
@@ -248,11 +247,9 @@ void weir_sim_lending_feed(sim_kernel *kernel);
 
 /** A completion is about to be told of: its bytes appear. And it has been. */
 void weir_sim_lending_show(sim_kernel *kernel, unsigned flags);
-void weir_sim_lending_check_shown(sim_kernel *kernel, unsigned flags);
 
 int weir_sim_kernel_receive_lent(weir_backend *backend, weir_operation *operation,
                                  weir_handle *handle);
-weir_lent *weir_sim_kernel_lent(weir_backend *backend, unsigned flags);
 void weir_sim_kernel_give_back(weir_backend *backend, weir_lent *lent);
 
 /* socket.c */

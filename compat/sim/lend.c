@@ -221,38 +221,15 @@ static struct sim_lent *watched_of(sim_kernel *kernel, const weir_lent *lent)
     return &kernel->lending.watched[lent->index];
 }
 
-static weir_lent *named(sim_kernel *kernel, unsigned flags)
-{
-    return weir_lending_at(&kernel->lending.buffers, flags >> WEIR_OPERATION_LENT_SHIFT);
-}
-
 void weir_sim_lending_show(sim_kernel *kernel, unsigned flags)
 {
-    weir_lent *lent = named(kernel, flags);
+    weir_lent *lent = weir_backend_lent(&kernel->base, flags);
     struct sim_lent *watched = watched_of(kernel, lent);
 
     SIM_CHECK(kernel->sim, is_filled(lent->data, kernel->lending.buffers.buffer_bytes),
               "nobody writes to a lent buffer before its bytes have come");
     memcpy(lent->data, watched->bytes, watched->size);
-    watched->state = SIM_LENT_SHOWN;
-}
-
-void weir_sim_lending_check_shown(sim_kernel *kernel, unsigned flags)
-{
-    SIM_CHECK(kernel->sim, watched_of(kernel, named(kernel, flags))->state != SIM_LENT_SHOWN,
-              "who is told of a lent buffer takes it");
-}
-
-weir_lent *weir_sim_kernel_lent(weir_backend *backend, unsigned flags)
-{
-    sim_kernel *kernel = sim_kernel_of(backend);
-    weir_lent *lent = named(kernel, flags);
-    struct sim_lent *watched = watched_of(kernel, lent);
-
-    SIM_CHECK(kernel->sim, (flags & WEIR_OPERATION_LENT) && watched->state == SIM_LENT_SHOWN,
-              "a lent buffer is taken once, by whom its completion tells of it");
     watched->state = SIM_LENT_HELD;
-    return lent;
 }
 
 void weir_sim_kernel_give_back(weir_backend *backend, weir_lent *lent)

@@ -367,8 +367,6 @@ static void deliver(sim_kernel *kernel, struct sim_completion *completion)
     else
         operation_end(self, result);
     operation->ops->completed(operation, result, flags);
-    if (flags & WEIR_OPERATION_LENT)
-        weir_sim_lending_check_shown(kernel, flags);
 }
 
 /* What completes while its owners are told is left for the next time. */

@@ -29,24 +29,32 @@ static weir_backend *backend_of(const weir_tcp_source *self)
 
 /* What is held. */
 
-static void hold_first(weir_tcp_source *self, weir_lent *lent, uint32_t size)
+/* The buffer of a completion with so many bytes. */
+static weir_lent *lent_of(const weir_tcp_source *self, int result, unsigned flags)
 {
-    lent->size = size;
+    weir_lent *lent = weir_backend_lent(backend_of(self), flags);
+
+    lent->size = (uint32_t)result;
     lent->next = NULL;
+    return lent;
+}
+
+static void hold_first(weir_tcp_source *self, weir_lent *lent)
+{
     self->first = lent;
-    self->last = lent;
     self->held_count = 1;
 }
 
-static void hold(weir_tcp_source *self, weir_lent *lent, uint32_t size)
+static void hold(weir_tcp_source *self, weir_lent *lent)
 {
     if (!self->first) {
-        hold_first(self, lent, size);
+        hold_first(self, lent);
         return;
     }
-    lent->size = size;
-    lent->next = NULL;
-    self->last->next = lent;
+    if (self->held_count == 1)
+        self->first->next = lent;
+    else
+        self->last->next = lent;
     self->last = lent;
     self->held_count++;
 }
@@ -62,17 +70,16 @@ static void give_back_first(weir_tcp_source *self)
 }
 
 /* Show what is held. Returns in how many buffers. */
-static size_t show(weir_tcp_source *self, weir_const_buffer *ret_buffers, size_t max)
+static inline size_t show(weir_tcp_source *self, weir_const_buffer *ret_buffers, size_t max)
 {
     const weir_lent *lent = self->first;
-    size_t skip = self->consumed;
-    size_t count = 0;
+    size_t count = 1;
 
-    self->pulled = 0;
-    for (; lent && count < max; lent = lent->next) {
-        ret_buffers[count++] = weir_const_buffer_of(lent->data + skip, lent->size - skip);
-        self->pulled += lent->size - skip;
-        skip = 0;
+    ret_buffers[0] = weir_const_buffer_of(lent->data + self->consumed, lent->size - self->consumed);
+    self->pulled = ret_buffers[0].size;
+    while (count < max && (lent = lent->next)) {
+        ret_buffers[count++] = weir_const_buffer_of(lent->data, lent->size);
+        self->pulled += lent->size;
     }
     return count;
 }
@@ -141,11 +148,23 @@ static void serve(weir_tcp_source *self)
         wake_puller(self, error, 0);
 }
 
-static weir_task *source_pull(weir_task *task, weir_buffer_source *source,
-                              weir_const_buffer *ret_buffers, size_t max)
+static weir_task *wait_for_bytes(weir_task *task, weir_tcp_source *self,
+                                 weir_const_buffer *ret_buffers, size_t max)
 {
-    weir_tcp_source *self = self_of(source);
     struct tcp_pull *pull = (struct tcp_pull *)(void *)task->scratch;
+
+    pull->wait.ops = &weir_tcp_pull_ops;
+    pull->source = self;
+    pull->ret_buffers = ret_buffers;
+    pull->max = max;
+    self->puller = task;
+    return weir_task_suspend(task, &pull->wait);
+}
+
+/* Apart, so that what is usual needs no frame. */
+WEIR_NOINLINE static weir_task *pull_otherwise(weir_task *task, weir_tcp_source *self,
+                                               weir_const_buffer *ret_buffers, size_t max)
+{
     int error = weir_task_stop_error(task);
 
     WEIR_ASSERT(!self->puller, "one pull of a source is in flight");
@@ -160,21 +179,27 @@ static weir_task *source_pull(weir_task *task, weir_buffer_source *source,
     error = self->has_more ? arm(self) : why_no_more(self);
     if (error)
         return weir_task_complete(task, error, 0);
-
-    pull->wait.ops = &weir_tcp_pull_ops;
-    pull->source = self;
-    pull->ret_buffers = ret_buffers;
-    pull->max = max;
-    self->puller = task;
-    return weir_task_suspend(task, &pull->wait);
+    return wait_for_bytes(task, self, ret_buffers, max);
 }
 
-static void source_consume(weir_buffer_source *source, size_t size)
+/* Usual is that the receive is armed. */
+static weir_task *source_pull(weir_task *task, weir_buffer_source *source,
+                              weir_const_buffer *ret_buffers, size_t max)
 {
     weir_tcp_source *self = self_of(source);
+    const weir_tcp_socket *socket = self->socket;
 
-    WEIR_ASSERT(size <= self->pulled, "what is consumed has been pulled");
-    self->pulled -= size;
+    if (WEIR_UNLIKELY(task->stop || self->puller || socket->state != TCP_OPEN ||
+                      socket->source != self || !self->armed ||
+                      socket->handle.loop != task->environment->loop))
+        return pull_otherwise(task, self, ret_buffers, max);
+    if (self->first)
+        return weir_task_complete(task, 0, show(self, ret_buffers, max));
+    return wait_for_bytes(task, self, ret_buffers, max);
+}
+
+WEIR_NOINLINE static void consume_parts(weir_tcp_source *self, size_t size)
+{
     while (size > 0) {
         size_t left = self->first->size - self->consumed;
 
@@ -185,6 +210,19 @@ static void source_consume(weir_buffer_source *source, size_t size)
         size -= left;
         give_back_first(self);
     }
+}
+
+/* Usual is one buffer, whole. */
+static void source_consume(weir_buffer_source *source, size_t size)
+{
+    weir_tcp_source *self = self_of(source);
+
+    WEIR_ASSERT(size <= self->pulled, "what is consumed has been pulled");
+    self->pulled -= size;
+    if (WEIR_LIKELY(size > 0 && size == self->first->size - self->consumed))
+        give_back_first(self);
+    else
+        consume_parts(self, size);
 }
 
 static const struct weir_buffer_source_ops source_ops = {
@@ -208,13 +246,13 @@ static void note_end(weir_tcp_source *self, int result)
 }
 
 /* Somebody waits, so nothing was held. */
-static void serve_first(weir_tcp_source *self, weir_lent *lent, uint32_t size)
+static void serve_first(weir_tcp_source *self, weir_lent *lent)
 {
     const struct tcp_pull *pull = (const struct tcp_pull *)(const void *)self->puller->scratch;
 
-    hold_first(self, lent, size);
-    self->pulled = size;
-    pull->ret_buffers[0] = weir_const_buffer_of(lent->data, size);
+    hold_first(self, lent);
+    self->pulled = lent->size;
+    pull->ret_buffers[0] = weir_const_buffer_of(lent->data, lent->size);
     wake_puller(self, 0, 1);
 }
 
@@ -227,7 +265,7 @@ WEIR_NOINLINE static void receive_completed_otherwise(weir_tcp_source *self, int
         self->pausing = false;
     }
     if (flags & WEIR_OPERATION_LENT)
-        hold(self, backend_of(self)->ops->lent(backend_of(self), flags), (uint32_t)result);
+        hold(self, lent_of(self, result, flags));
     else
         note_end(self, result);
     if (self->socket->state != TCP_OPEN)
@@ -242,9 +280,12 @@ static void receive_completed(weir_operation *operation, int result, unsigned fl
 {
     weir_tcp_source *self = operation->object;
     unsigned usual = WEIR_OPERATION_LENT | WEIR_OPERATION_MORE;
+    bool is_usual = (flags & usual) == usual;
 
-    if (WEIR_LIKELY((flags & usual) == usual && self->puller))
-        serve_first(self, backend_of(self)->ops->lent(backend_of(self), flags), (uint32_t)result);
+    if (WEIR_LIKELY(is_usual && self->puller))
+        serve_first(self, lent_of(self, result, flags));
+    else if (is_usual && self->socket->state == TCP_OPEN && self->held_count < HELD_MAX - 1)
+        hold(self, lent_of(self, result, flags));
     else
         receive_completed_otherwise(self, result, flags);
 }

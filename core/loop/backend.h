@@ -88,12 +88,10 @@ struct weir_backend_ops {
     int (*send)(weir_backend *backend, weir_operation *operation, weir_handle *handle,
                 weir_const_buffer buffer);
     /* Multishot: what has come, in buffers that the backend lends; an idle one holds none. Each
-     * completion with bytes has WEIR_OPERATION_LENT, and its buffer is its holder's until it is given
-     * back. Ends at the end of the stream (0), with an error, when cancelled, or with any buffer.
-     * Answers WEIR_IN_FLIGHT, or -ENOMEM. */
+     * completion with bytes has WEIR_OPERATION_LENT, and the buffer that it names (weir_backend_lent)
+     * is its holder's until it is given back. Ends at the end of the stream (0), with an error, when
+     * cancelled, or with any buffer. Answers WEIR_IN_FLIGHT, or -ENOMEM. */
     int (*receive_lent)(weir_backend *backend, weir_operation *operation, weir_handle *handle);
-    /* The buffer that a completion's flags name: as such a completion's first use of it. */
-    weir_lent *(*lent)(weir_backend *backend, unsigned flags);
     void (*give_back)(weir_backend *backend, weir_lent *lent);
     /* Make one region of memory known: sends without a copy from inside it cost less. Once, after
      * start; until close, which forgets it: whoever owns the region may give it back to the system
@@ -147,7 +145,14 @@ struct weir_backend_ops {
 /** First member of every backend. */
 struct weir_backend {
     const struct weir_backend_ops *ops;
+    weir_lending *lending; /* What it lends from. */
 };
+
+/** The buffer that a completion with these flags, which have WEIR_OPERATION_LENT, names. */
+static inline weir_lent *weir_backend_lent(const weir_backend *backend, unsigned flags)
+{
+    return weir_lending_at(backend->lending, flags >> WEIR_OPERATION_LENT_SHIFT);
+}
 
 /** The backends of this build in order of preference, ending with NULL. Defined below the seam. */
 extern const struct weir_backend_ops *const weir_backends[];

@@ -36,11 +36,9 @@ void weir_lending_fini(weir_lending *lending)
     uint32_t i;
 
     WEIR_ASSERT(lending->taken == 0, "every lent buffer is given back before its loop ends");
-    for (i = 0; i < lending->count / WEIR_LENDING_BLOCK; i++) {
-        free(lending->blocks[i]->memory);
-        free(lending->blocks[i]);
-    }
-    free(lending->blocks);
+    for (i = 0; i < lending->count; i += WEIR_LENDING_BLOCK)
+        free(lending->buffers[i].data); /* The block's memory begins with its first buffer. */
+    free(lending->buffers);
 }
 
 /* Whole lines, and one more, so that no two buffers begin in the same set. */
@@ -49,39 +47,31 @@ static size_t stride_of(const weir_lending *lending)
     return (lending->buffer_bytes + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES + LINE_BYTES;
 }
 
-static struct weir_lending_block *block_new(const weir_lending *lending)
+/* The memory of a block; NULL: there is none. */
+static uint8_t *memory_new(const weir_lending *lending)
 {
-    struct weir_lending_block *block;
-
     if (stride_of(lending) > SIZE_MAX / WEIR_LENDING_BLOCK)
         return NULL;
-    block = malloc(sizeof *block);
-    if (!block)
-        return NULL;
-    block->memory = aligned_alloc(LINE_BYTES, WEIR_LENDING_BLOCK * stride_of(lending));
-    if (!block->memory) {
-        free(block);
-        return NULL;
-    }
-    return block;
+    return aligned_alloc(LINE_BYTES, WEIR_LENDING_BLOCK * stride_of(lending));
 }
 
 static bool add_block(weir_lending *lending)
 {
-    struct weir_lending_block *block;
+    uint8_t *memory;
     uint32_t i;
 
-    if (!lending->blocks)
-        lending->blocks = calloc(lending->count_max / WEIR_LENDING_BLOCK, sizeof *lending->blocks);
-    block = lending->blocks ? block_new(lending) : NULL;
-    if (!block)
+    if (!lending->buffers)
+        lending->buffers = malloc(lending->count_max * sizeof *lending->buffers);
+    memory = lending->buffers ? memory_new(lending) : NULL;
+    if (!memory)
         return false;
-    lending->blocks[lending->count / WEIR_LENDING_BLOCK] = block;
     for (i = WEIR_LENDING_BLOCK; i-- > 0;) {
-        block->buffers[i].data = block->memory + i * stride_of(lending);
-        block->buffers[i].index = lending->count + i;
-        block->buffers[i].next = lending->free;
-        lending->free = &block->buffers[i];
+        weir_lent *lent = &lending->buffers[lending->count + i];
+
+        lent->data = memory + i * stride_of(lending);
+        lent->index = lending->count + i;
+        lent->next = lending->free;
+        lending->free = lent;
     }
     lending->count += WEIR_LENDING_BLOCK;
     return true;
@@ -103,11 +93,4 @@ weir_lent *weir_lending_take(weir_lending *lending)
     lending->free = lent->next;
     lending->taken++;
     return lent;
-}
-
-void weir_lending_put(weir_lending *lending, weir_lent *lent)
-{
-    lent->next = lending->free;
-    lending->free = lent;
-    lending->taken--;
 }

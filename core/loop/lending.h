@@ -11,7 +11,8 @@
  * never used is not resident. Buffers do not begin a power of two apart: their first lines, which
  * are all that short messages use, would share a set of the cache.
  *
- * Each backend has one. Loop's thread. Source: lending.c. Tests: tests/unit/test_lending.c.
+ * Each backend has one, and shows it to those it lends to: they find the buffer that a completion names
+ * without a call. Loop's thread. Source: lending.c. Tests: tests/unit/test_lending.c.
  */
 
 #include <stdbool.h>
@@ -25,7 +26,7 @@ typedef struct weir_lent {
     struct weir_lent *next;
     uint8_t *data;
     uint32_t size;
-    uint32_t index; /* Names it. Never changes. */
+    uint32_t index; /* Names it: its place among the lending's buffers. */
 } weir_lent;
 
 enum {
@@ -33,15 +34,10 @@ enum {
     WEIR_LENDING_BLOCK = 32,          /* Buffers that come together. */
 };
 
-/** Buffers that come together. Private. */
-struct weir_lending_block {
-    weir_lent buffers[WEIR_LENDING_BLOCK];
-    uint8_t *memory;
-};
-
 typedef struct weir_lending {
-    struct weir_lending_block **blocks; /* By index / WEIR_LENDING_BLOCK; NULL until the first. */
-    weir_lent *free;                    /* The stack, by next. */
+    weir_lent
+        *buffers;    /* By index, with room for all there can be; NULL until the first are made. */
+    weir_lent *free; /* The stack, by next. */
     size_t buffer_bytes;
     uint32_t count; /* Buffers that exist; a multiple of WEIR_LENDING_BLOCK. */
     uint32_t count_max;
@@ -65,14 +61,19 @@ bool weir_lending_reserve(weir_lending *lending);
 weir_lent *weir_lending_take(weir_lending *lending);
 
 /** Put a buffer back. */
-void weir_lending_put(weir_lending *lending, weir_lent *lent);
+static inline void weir_lending_put(weir_lending *lending, weir_lent *lent)
+{
+    lent->next = lending->free;
+    lending->free = lent;
+    lending->taken--;
+}
 
 /** The buffer of this index. */
 static inline weir_lent *weir_lending_at(const weir_lending *lending, uint32_t index)
 {
     WEIR_ASSERT(index < lending->count, "a lent buffer is one of the backend's");
 
-    return &lending->blocks[index / WEIR_LENDING_BLOCK]->buffers[index % WEIR_LENDING_BLOCK];
+    return &lending->buffers[index];
 }
 
 #endif

@@ -38,7 +38,7 @@ static void note(struct probe *probe, unsigned flags)
 
     if (!(flags & WEIR_OPERATION_LENT))
         return;
-    lent = OPS->lent(probe->backend, flags);
+    lent = weir_backend_lent(probe->backend, flags);
     lent->size = (uint32_t)probe->result;
     lent->next = NULL;
     if (rig->gives_back) {

@@ -71,6 +71,7 @@ static int fake_open(const weir_backend_options *options, weir_backend **ret_bac
     fake = calloc(1, sizeof *fake);
     CHECK(fake);
     fake->backend.ops = &fake_ops;
+    fake->backend.lending = &fake->lending;
     fake->counts.queue_depth = options->queue_depth;
     fake->statistics = options->statistics;
     weir_lending_init(&fake->lending, options->lent_buffer_bytes, options->lent_bytes_max);
@@ -209,11 +210,6 @@ static int fake_receive_lent(weir_backend *backend, weir_operation *operation, w
 {
     return start(backend, (struct fake_operation){
                               .kind = FAKE_RECEIVE_LENT, .operation = operation, .handle = handle});
-}
-
-static weir_lent *fake_lent(weir_backend *backend, unsigned flags)
-{
-    return weir_lending_at(&fake_of(backend)->lending, flags >> WEIR_OPERATION_LENT_SHIFT);
 }
 
 static void fake_give_back(weir_backend *backend, weir_lent *lent)
@@ -500,7 +496,6 @@ static const struct weir_backend_ops fake_ops = {
     .receive_v = fake_receive_v,
     .send_v = fake_send_v,
     .receive_lent = fake_receive_lent,
-    .lent = fake_lent,
     .give_back = fake_give_back,
     .poll = fake_poll,
     .close_socket = fake_close_socket,

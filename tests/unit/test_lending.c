@@ -45,7 +45,7 @@ WEIR_TEST(lending, nothing_is_allocated_before_the_first_is_taken)
     weir_lending lending;
 
     weir_lending_init(&lending, 0, 0);
-    CHECK(!lending.blocks);
+    CHECK(!lending.buffers);
     CHECK_EQ(lending.count, 0);
     CHECK_EQ(lending.buffer_bytes, DEFAULT_BYTES);
     CHECK_EQ(lending.count_max, DEFAULT_COUNT_MAX);

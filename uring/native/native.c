@@ -28,6 +28,7 @@ SAME_MEMBER(struct weir_uring_entry, user_data, struct io_uring_sqe, user_data);
 _Static_assert(sizeof(struct weir_uring_entry) == sizeof(struct io_uring_sqe), "an entry");
 
 SAME_MEMBER(struct weir_uring_engine, ops, struct uring, base.ops);
+SAME_MEMBER(struct weir_uring_engine, lending, struct uring, base.lending);
 SAME_MEMBER(struct weir_uring_engine, deferred_first, struct uring, deferred_first);
 SAME_MEMBER(struct weir_uring_engine, queue_head, struct uring, queue.head);
 SAME_MEMBER(struct weir_uring_engine, queue_tail, struct uring, queue.tail);
