@@ -4,7 +4,8 @@
  *
  * A buffer is taken for an attempt and put back unless bytes came, so the top of the stack is what the
  * last attempt has touched. Receives that find none stand in a line of their own, and go first when
- * some have been given back: each lends as many as in any turn, or is again the last in line.
+ * some have been given back: each lends as many as in any turn, or is again the last in line. Those
+ * beyond what a wait may lend stand in another, and go before the events of the next wait.
  */
 #include "reactor.h"
 
@@ -30,27 +31,26 @@ int weir_reactor_start_lent(weir_reactor *reactor, weir_operation *operation, we
     return WEIR_IN_FLIGHT;
 }
 
-/* Waiting for a buffer. */
+/* Lines. */
 
 static void starve(weir_reactor *reactor, weir_operation *operation)
 {
-    struct weir_reactor_lending *self = &reactor->lending;
-
     weir_reactor_record_of(operation)->state = WEIR_REACTOR_STARVED;
-    weir_reactor_record_of(operation)->next = NULL;
-    if (self->starved_first)
-        weir_reactor_record_of(self->starved_last)->next = operation;
-    else
-        self->starved_first = operation;
-    self->starved_last = operation;
+    weir_reactor_line_up(&reactor->lending.starved, operation);
     reactor->statistics->lent_starved++;
+}
+
+static void hold_back(weir_reactor *reactor, weir_operation *operation)
+{
+    weir_reactor_record_of(operation)->state = WEIR_REACTOR_HELD_BACK;
+    weir_reactor_line_up(&reactor->lending.held_back, operation);
 }
 
 /* Rare, so a walk. */
 void weir_reactor_remove_starved(weir_reactor *reactor, const weir_operation *operation)
 {
-    struct weir_reactor_lending *self = &reactor->lending;
-    weir_operation **link = &self->starved_first;
+    struct weir_reactor_line *line = &reactor->lending.starved;
+    weir_operation **link = &line->first;
     weir_operation *previous = NULL;
 
     while (*link != operation) {
@@ -58,22 +58,45 @@ void weir_reactor_remove_starved(weir_reactor *reactor, const weir_operation *op
         link = &weir_reactor_record_of(previous)->next;
     }
     *link = weir_reactor_record_of(*link)->next;
-    if (self->starved_last == operation)
-        self->starved_last = previous;
+    if (line->last == operation)
+        line->last = previous;
 }
 
-/* It ends: one that finds a buffer lends it, or leaves the line. */
+/* It was held back, and may have been cancelled since. */
+static void let_go(weir_reactor *reactor, weir_operation *operation)
+{
+    const struct weir_reactor_record *mine = weir_reactor_record_of(operation);
+
+    if (mine->state == WEIR_REACTOR_SETTLED)
+        weir_reactor_complete(reactor, operation, mine->result);
+    else
+        weir_reactor_deliver_lent(reactor, operation);
+}
+
+/* Who is held back again has had his turn. */
+static void let_all_go(weir_reactor *reactor)
+{
+    struct weir_reactor_line *line = &reactor->lending.held_back;
+    const weir_operation *last = line->last;
+    bool is_last = !line->first;
+
+    while (!is_last && reactor->lending.left > 0) {
+        weir_operation *operation = weir_reactor_line_take(line);
+
+        is_last = operation == last;
+        let_go(reactor, operation);
+    }
+}
+
+/* The starved first: one that finds a buffer lends it, or leaves the line. */
 void weir_reactor_feed(weir_reactor *reactor)
 {
     struct weir_reactor_lending *self = &reactor->lending;
 
     self->left = LENT_MAX;
-    while (self->starved_first && self->buffers.free && self->left > 0) {
-        weir_operation *operation = self->starved_first;
-
-        self->starved_first = weir_reactor_record_of(operation)->next;
-        weir_reactor_deliver_lent(reactor, operation);
-    }
+    while (self->starved.first && self->buffers.free && self->left > 0)
+        weir_reactor_deliver_lent(reactor, weir_reactor_line_take(&self->starved));
+    let_all_go(reactor);
 }
 
 /* Delivering. */
@@ -100,37 +123,43 @@ static void lend(weir_reactor *reactor, weir_operation *operation, const weir_le
                                   lent->index << WEIR_OPERATION_LENT_SHIFT);
 }
 
-void weir_reactor_deliver_lent(weir_reactor *reactor, weir_operation *operation)
+/* Lend once. Returns whether to go on. */
+static inline bool deliver_one(weir_reactor *reactor, weir_operation *operation)
 {
     struct weir_reactor_record *mine = weir_reactor_record_of(operation);
-    int left;
+    weir_lent *lent = weir_lending_take(&reactor->lending.buffers);
+    int result;
 
-    mine->state = WEIR_REACTOR_DELIVERING;
-    for (left = LENT_BATCH_MAX; left > 0 && reactor->lending.left > 0; left--) {
-        weir_lent *lent = weir_lending_take(&reactor->lending.buffers);
-        int result;
-
-        if (WEIR_UNLIKELY(!lent)) {
-            starve(reactor, operation);
-            return;
-        }
-        result = attempt_with(reactor, mine, lent);
-        if (result == WEIR_IN_FLIGHT) {
-            mine->state = WEIR_REACTOR_PARKED;
-            return;
-        }
-        if (result <= 0) {
-            weir_reactor_finish(reactor, operation, result);
-            return;
-        }
-        lend(reactor, operation, lent, result);
-        if (mine->state != WEIR_REACTOR_DELIVERING)
-            return;
-        if (!weir_reactor_is_believed_ready(weir_reactor_belief_of(mine->handle), WEIR_READING)) {
-            mine->state = WEIR_REACTOR_PARKED;
-            return;
-        }
+    if (WEIR_UNLIKELY(!lent)) {
+        starve(reactor, operation);
+        return false;
     }
-    mine->state = WEIR_REACTOR_QUEUED;
-    weir_reactor_enqueue(reactor, operation);
+    result = attempt_with(reactor, mine, lent);
+    if (result == WEIR_IN_FLIGHT) {
+        mine->state = WEIR_REACTOR_PARKED;
+        return false;
+    }
+    if (result <= 0) {
+        weir_reactor_finish(reactor, operation, result);
+        return false;
+    }
+    lend(reactor, operation, lent, result);
+    if (mine->state != WEIR_REACTOR_DELIVERING)
+        return false;
+    if (weir_reactor_is_believed_ready(weir_reactor_belief_of(mine->handle), WEIR_READING))
+        return true;
+    mine->state = WEIR_REACTOR_PARKED;
+    return false;
+}
+
+void weir_reactor_deliver_lent(weir_reactor *reactor, weir_operation *operation)
+{
+    int left = LENT_BATCH_MAX;
+
+    weir_reactor_record_of(operation)->state = WEIR_REACTOR_DELIVERING;
+    for (; left > 0 && reactor->lending.left > 0; left--) {
+        if (!deliver_one(reactor, operation))
+            return;
+    }
+    hold_back(reactor, operation);
 }

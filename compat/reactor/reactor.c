@@ -105,16 +105,6 @@ void weir_reactor_detach(weir_reactor *reactor, weir_handle *handle)
 
 /* Operations. */
 
-void weir_reactor_enqueue(weir_reactor *reactor, weir_operation *operation)
-{
-    weir_reactor_record_of(operation)->next = NULL;
-    if (reactor->first)
-        weir_reactor_record_of(reactor->last)->next = operation;
-    else
-        reactor->first = operation;
-    reactor->last = operation;
-}
-
 int weir_reactor_start_multishot(weir_reactor *reactor, weir_operation *operation,
                                  weir_handle *handle, enum weir_direction direction,
                                  const weir_reactor_request *request)
@@ -125,7 +115,7 @@ int weir_reactor_start_multishot(weir_reactor *reactor, weir_operation *operatio
     weir_reactor_record_of(operation)->is_multishot = true;
     if (weir_reactor_is_believed_ready(belief, direction)) {
         weir_reactor_record_of(operation)->state = WEIR_REACTOR_QUEUED;
-        weir_reactor_enqueue(reactor, operation);
+        weir_reactor_line_up(&reactor->queue, operation);
     }
     return WEIR_IN_FLIGHT;
 }
@@ -137,13 +127,14 @@ void weir_reactor_cancel(weir_reactor *reactor, weir_operation *operation)
     switch ((enum weir_reactor_state)mine->state) {
     case WEIR_REACTOR_PARKED:
     case WEIR_REACTOR_DELIVERING:
-        weir_reactor_enqueue(reactor, operation);
+        weir_reactor_line_up(&reactor->queue, operation);
         break;
     case WEIR_REACTOR_STARVED:
         weir_reactor_remove_starved(reactor, operation);
-        weir_reactor_enqueue(reactor, operation);
+        weir_reactor_line_up(&reactor->queue, operation);
         break;
     case WEIR_REACTOR_QUEUED:
+    case WEIR_REACTOR_HELD_BACK: /* Its turn comes without anybody else's doing. */
         break;
     case WEIR_REACTOR_SETTLED:
         return;
@@ -158,8 +149,8 @@ void weir_reactor_cancel(weir_reactor *reactor, weir_operation *operation)
 
 /* Completing. */
 
-/* The last completion. The record is its owner's again. */
-static void complete(weir_reactor *reactor, weir_operation *operation, int result)
+/* The record is its owner's again. */
+void weir_reactor_complete(weir_reactor *reactor, weir_operation *operation, int result)
 {
     weir_reactor_record_of(operation)->state = WEIR_REACTOR_DONE;
     reactor->in_flight--;
@@ -172,7 +163,7 @@ void weir_reactor_finish(weir_reactor *reactor, weir_operation *operation, int r
     const struct weir_reactor_record *mine = weir_reactor_record_of(operation);
 
     weir_reactor_belief_of(mine->handle)->operations[mine->direction] = NULL;
-    complete(reactor, operation, result);
+    weir_reactor_complete(reactor, operation, result);
 }
 
 /* Attempt until it would block, fails, is cancelled from completed, or has had its turn. */
@@ -199,7 +190,7 @@ WEIR_NOINLINE static void deliver_multishot(weir_reactor *reactor, weir_operatio
             return;
     }
     mine->state = WEIR_REACTOR_QUEUED;
-    weir_reactor_enqueue(reactor, operation);
+    weir_reactor_line_up(&reactor->queue, operation);
 }
 
 static void deliver_more(weir_reactor *reactor, weir_operation *operation)
@@ -257,9 +248,9 @@ void weir_reactor_deliver(weir_reactor *reactor)
     weir_operation *operation;
 
     weir_reactor_feed(reactor);
-    operation = reactor->first;
+    operation = reactor->queue.first;
     /* What comes onto the queue from now on waits for the next call. */
-    reactor->first = NULL;
+    reactor->queue.first = NULL;
     while (operation) {
         const struct weir_reactor_record *mine = weir_reactor_record_of(operation);
         weir_operation *next = mine->next;
@@ -267,7 +258,7 @@ void weir_reactor_deliver(weir_reactor *reactor)
         if (mine->state == WEIR_REACTOR_QUEUED)
             deliver_more(reactor, operation);
         else
-            complete(reactor, operation, mine->result);
+            weir_reactor_complete(reactor, operation, mine->result);
         operation = next;
     }
 }

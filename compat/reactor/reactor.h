@@ -16,7 +16,7 @@
  *                                   `--deliver--> DELIVERING (multishot: one completion each)
  *                                                   |  ^
  *                     lending, all buffers taken    v  |  deliver, when one has been given back
- *                                                 STARVED
+ *                     or enough for one wait    STARVED, HELD_BACK    or with the next wait
  *
  * For each direction of a handle it believes that an attempt would succeed or not. The belief is
  * raised by edge-triggered events and dropped by an attempt that would have blocked, or that
@@ -31,7 +31,8 @@
  * A receive into lent memory takes a buffer for each attempt and puts it back when nothing came of it,
  * so that what waits holds none, and what comes one after the other is received into the same, hot
  * buffer. How many one wait delivers is bounded: the buffers in use stay few, as long as they are
- * consumed in between. When all are with their holders, receives wait in line.
+ * consumed in between. Receives beyond that are held back until the next wait, in a line that is not
+ * looked through before. When all buffers are with their holders, receives wait in another line.
  *
  * One thread: the loop's. Source: reactor.c, lend.c. Tests: tests/backend/test_epoll.c,
  * test_epoll_lend.c.
@@ -72,19 +73,24 @@ struct weir_reactor_slot {
     uint32_t generation; /* Changes with every attach. */
 };
 
+/** Operations, oldest first, by their records' next. */
+struct weir_reactor_line {
+    weir_operation *first; /* NULL: nobody is in line. */
+    weir_operation *last;  /* Meaningful when first is not NULL. */
+};
+
 /** What receives take their buffers from. */
 struct weir_reactor_lending {
     weir_lending buffers;
-    weir_operation *starved_first; /* Receives that found none, oldest first. */
-    weir_operation *starved_last;  /* Meaningful when starved_first is not NULL. */
+    struct weir_reactor_line starved;   /* STARVED. */
+    struct weir_reactor_line held_back; /* HELD_BACK, and what was and is SETTLED. */
     unsigned left; /* What this deliver, and the events behind it, may still lend. */
 };
 
 typedef struct weir_reactor {
     struct weir_reactor_slot *slots; /* By descriptor. */
     size_t slot_count;
-    weir_operation *first; /* QUEUED and SETTLED operations, oldest first. */
-    weir_operation *last;  /* Meaningful when first is not NULL. */
+    struct weir_reactor_line queue; /* QUEUED and SETTLED. */
     struct weir_reactor_lending lending;
     weir_loop_statistics *statistics;
     size_t in_flight;     /* Operations that owe a last completion. */
@@ -98,6 +104,7 @@ enum weir_reactor_state {
     WEIR_REACTOR_QUEUED,     /* A multishot that waits for its turn to attempt. */
     WEIR_REACTOR_DELIVERING, /* A multishot that is calling completed. */
     WEIR_REACTOR_STARVED,    /* Waits for a buffer. */
+    WEIR_REACTOR_HELD_BACK,  /* Waits for the next deliver, which may lend again. */
     WEIR_REACTOR_SETTLED,    /* Queued with a result; its handle is not touched any more. */
 };
 
@@ -105,7 +112,7 @@ enum weir_reactor_state {
 struct weir_reactor_record {
     weir_reactor_request request;
     weir_handle *handle;
-    weir_operation *next; /* On the queue. */
+    weir_operation *next; /* In its line. */
     int32_t result;       /* SETTLED: what to complete with. */
     uint8_t state;        /* enum weir_reactor_state. */
     uint8_t direction;    /* enum weir_direction. */
@@ -240,14 +247,34 @@ void weir_reactor_deliver(weir_reactor *reactor);
 /** Whether deliver has something to do: then nobody should sleep. */
 static inline bool weir_reactor_is_pending(const weir_reactor *reactor)
 {
-    return reactor->first != NULL ||
-           (reactor->lending.starved_first && reactor->lending.buffers.free);
+    return reactor->queue.first != NULL || reactor->lending.held_back.first != NULL ||
+           (reactor->lending.starved.first && reactor->lending.buffers.free);
 }
 
 /* Between reactor.c and lend.c. */
 
-/** Onto the queue. */
-void weir_reactor_enqueue(weir_reactor *reactor, weir_operation *operation);
+/** The last in a line. */
+static inline void weir_reactor_line_up(struct weir_reactor_line *line, weir_operation *operation)
+{
+    weir_reactor_record_of(operation)->next = NULL;
+    if (line->first)
+        weir_reactor_record_of(line->last)->next = operation;
+    else
+        line->first = operation;
+    line->last = operation;
+}
+
+/** The first of a line that is not empty leaves it. */
+static inline weir_operation *weir_reactor_line_take(struct weir_reactor_line *line)
+{
+    weir_operation *operation = line->first;
+
+    line->first = weir_reactor_record_of(operation)->next;
+    return operation;
+}
+
+/** Call completed for the last time, for an operation that its handle names no more. */
+void weir_reactor_complete(weir_reactor *reactor, weir_operation *operation, int result);
 
 /** Call completed for the last time, for an operation that its handle still names. */
 void weir_reactor_finish(weir_reactor *reactor, weir_operation *operation, int result);
@@ -256,7 +283,7 @@ void weir_reactor_finish(weir_reactor *reactor, weir_operation *operation, int r
  * no buffer, or has had its turn. */
 void weir_reactor_deliver_lent(weir_reactor *reactor, weir_operation *operation);
 
-/** Deliver what waits for a buffer as long as there are some. */
+/** Lend anew: to those who wait for a buffer as long as there are some, and to those held back. */
 void weir_reactor_feed(weir_reactor *reactor);
 
 /** Forget one that waits for a buffer. */

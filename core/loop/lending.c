@@ -55,11 +55,13 @@ static uint8_t *memory_new(const weir_lending *lending)
     return aligned_alloc(LINE_BYTES, WEIR_LENDING_BLOCK * stride_of(lending));
 }
 
-static bool add_block(weir_lending *lending)
+bool weir_lending_grow(weir_lending *lending)
 {
     uint8_t *memory;
     uint32_t i;
 
+    if (lending->count == lending->count_max)
+        return false;
     if (!lending->buffers)
         lending->buffers = malloc(lending->count_max * sizeof *lending->buffers);
     memory = lending->buffers ? memory_new(lending) : NULL;
@@ -79,18 +81,5 @@ static bool add_block(weir_lending *lending)
 
 bool weir_lending_reserve(weir_lending *lending)
 {
-    return lending->count > 0 || add_block(lending);
-}
-
-weir_lent *weir_lending_take(weir_lending *lending)
-{
-    weir_lent *lent;
-
-    if (WEIR_UNLIKELY(!lending->free) &&
-        (lending->count == lending->count_max || !add_block(lending)))
-        return NULL;
-    lent = lending->free;
-    lending->free = lent->next;
-    lending->taken++;
-    return lent;
+    return lending->count > 0 || weir_lending_grow(lending);
 }

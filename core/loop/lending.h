@@ -57,8 +57,21 @@ void weir_lending_fini(weir_lending *lending);
  * waits for a holder. */
 bool weir_lending_reserve(weir_lending *lending);
 
+/** Make more buffers, if there may be more. False: there may not, or there is no memory. */
+bool weir_lending_grow(weir_lending *lending);
+
 /** The buffer that was put back last, or a new one; NULL: all are taken, or there is no memory. */
-weir_lent *weir_lending_take(weir_lending *lending);
+static inline weir_lent *weir_lending_take(weir_lending *lending)
+{
+    weir_lent *lent;
+
+    if (WEIR_UNLIKELY(!lending->free) && !weir_lending_grow(lending))
+        return NULL;
+    lent = lending->free;
+    lending->free = lent->next;
+    lending->taken++;
+    return lent;
+}
 
 /** Put a buffer back. */
 static inline void weir_lending_put(weir_lending *lending, weir_lent *lent)

@@ -408,6 +408,48 @@ WEIR_TEST(epoll_lend, buffers_in_use_are_as_few_as_a_wait_lends)
     crowd_close(backend);
 }
 
+/* Every second one of those that have bytes and no buffer yet. Returns how many. */
+static int cancel_some_held_back(weir_backend *backend)
+{
+    int cancelled = 0;
+    size_t i;
+
+    for (i = 0; i < CROWD_MAX; i += 2) {
+        if (crowd[i].held > 0)
+            continue;
+        OPS->cancel(backend, &crowd[i].probe.operation);
+        cancelled++;
+    }
+    return cancelled;
+}
+
+static int crowd_cancelled(void)
+{
+    int cancelled = 0;
+    size_t i;
+
+    for (i = 0; i < CROWD_MAX; i++)
+        cancelled += crowd[i].probe.last > 0 && crowd[i].probe.result == -ECANCELED;
+    return cancelled;
+}
+
+WEIR_TEST(epoll_lend, what_is_held_back_can_be_cancelled_and_the_others_have_their_turn)
+{
+    weir_backend *backend = crowd_start(BUFFER_BYTES, 1 << 20);
+    int cancelled;
+
+    crowd_put();
+    OPS->wait(backend, WEIR_WAIT_FOREVER);
+    CHECK_EQ(crowd_held(), LENT_MAX);
+    cancelled = cancel_some_held_back(backend);
+    CHECK(cancelled > 0);
+    while (!would_sleep(backend))
+        OPS->wait(backend, WEIR_WAIT_FOREVER);
+    CHECK_EQ(crowd_cancelled(), cancelled);
+    CHECK_EQ(crowd_held(), CROWD_MAX - cancelled);
+    crowd_close(backend);
+}
+
 WEIR_TEST(epoll_lend, bulk_does_not_hold_up_a_message)
 {
     weir_backend *backend = open_lending_backend(BUFFER_BYTES, 1 << 20);
