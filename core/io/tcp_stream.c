@@ -221,14 +221,16 @@ static bool go_on(weir_operation *operation, enum weir_direction direction, int 
     weir_executor *executor = &socket->handle.loop->executor;
 
     while (result != WEIR_IN_FLIGHT) {
-        if (count_part(operation, direction, part_result(operation, direction, result), ret_error))
+        weir_result part = part_result(operation, direction, result);
+
+        if (count_part(operation, direction, part, ret_error))
             return true;
         if (executor->budget <= 0) {
             tcp_wait_for_turn(tcp_task_of(operation),
                               direction == WEIR_READING ? read_turn_resume : write_turn_resume);
             return false;
         }
-        executor->budget--;
+        weir_executor_spend(executor, part.count);
         result = start_part(operation, direction);
     }
     return false;

@@ -255,7 +255,7 @@ static bool go_on(struct lent_write *self)
             wait_for_turn(self);
             return false;
         }
-        executor->budget--;
+        weir_executor_spend(executor, result > 0 ? (size_t)result : 0);
     }
     return self->lent_count == 0;
 }

@@ -460,7 +460,8 @@ enum { BUDGET = 16, HOG_STEPS = 1000 };
 
 struct hog {
     weir_task task;
-    int steps; /* Operations that completed at once so far. */
+    int steps;    /* Operations that completed at once so far. */
+    size_t bytes; /* Of each step. */
 };
 
 static weir_task *hog_resume(weir_task *task)
@@ -470,8 +471,8 @@ static weir_task *hog_resume(weir_task *task)
 
     WEIR_BEGIN(task);
     while (self->steps < HOG_STEPS) {
-        WEIR_AWAIT(task, r, weir_task_complete(task, 0, (size_t)self->steps));
-        CHECK_EQ(r.count, self->steps);
+        WEIR_AWAIT(task, r, weir_task_complete(task, 0, self->bytes));
+        CHECK_EQ(r.count, self->bytes);
         self->steps++;
     }
     WEIR_RETURN(task, weir_result_of(0, 0));
@@ -524,10 +525,11 @@ static weir_task *crowd_resume(weir_task *task)
     WEIR_END(task);
 }
 
-WEIR_TEST(task, one_whose_operations_always_complete_at_once_does_not_starve_the_others)
+/* Between two turns of a bystander, a hog makes at most so many steps of so many bytes. */
+static void check_hog(size_t bytes, int steps)
 {
     weir_loop_options options = fake_loop_options();
-    struct crowd crowd = {0};
+    struct crowd crowd = {.hog.bytes = bytes};
     weir_loop *loop;
 
     options.budget = BUDGET;
@@ -536,10 +538,23 @@ WEIR_TEST(task, one_whose_operations_always_complete_at_once_does_not_starve_the
     CHECK_EQ(weir_run(loop, &crowd.task).count, 2);
 
     CHECK_EQ(crowd.hog.steps, HOG_STEPS);
-    CHECK(crowd.bystander.seen[0] <= BUDGET);
+    CHECK(crowd.bystander.seen[0] <= steps);
     for (int i = 1; i < 4; i++)
-        CHECK(crowd.bystander.seen[i] - crowd.bystander.seen[i - 1] <= BUDGET + 1);
+        CHECK(crowd.bystander.seen[i] - crowd.bystander.seen[i - 1] <= steps + 1);
     weir_loop_free(loop);
+}
+
+WEIR_TEST(task, one_whose_operations_always_complete_at_once_does_not_starve_the_others)
+{
+    check_hog(0, BUDGET);
+    check_hog(WEIR_BUDGET_BYTES - 1, BUDGET);
+}
+
+WEIR_TEST(task, large_operations_that_complete_at_once_are_fewer)
+{
+    check_hog(WEIR_BUDGET_BYTES, BUDGET / 2);
+    check_hog((BUDGET - 1) * WEIR_BUDGET_BYTES, 1);
+    check_hog(SIZE_MAX, 1);
 }
 
 struct yielder {

@@ -78,6 +78,20 @@ static inline struct weir_context *weir_executor_context(weir_executor *executor
     return executor->ops->context(executor);
 }
 
+/** How many bytes, moved at once, spend as much of the budget as one more operation. */
+enum { WEIR_BUDGET_BYTES = 2048 };
+
+/**
+ * An operation has completed at once. It spends one, and one more for each WEIR_BUDGET_BYTES that it
+ * moved, so that others wait for as many bytes at most, however large the operations are.
+ */
+static inline void weir_executor_spend(weir_executor *executor, size_t bytes)
+{
+    size_t more = bytes / WEIR_BUDGET_BYTES;
+
+    executor->budget -= 1 + (int)(more < INT16_MAX ? more : INT16_MAX);
+}
+
 WEIR_MUST_USE static inline weir_task *weir_task_complete(weir_task *task, int error, size_t count)
 {
     weir_executor *executor = task->environment->executor;
@@ -85,7 +99,7 @@ WEIR_MUST_USE static inline weir_task *weir_task_complete(weir_task *task, int e
     task->error = error;
     task->count = count;
     if (WEIR_LIKELY(executor->budget > 0)) {
-        executor->budget--;
+        weir_executor_spend(executor, count);
         return task;
     }
     weir_executor_post(executor, task);
