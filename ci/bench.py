@@ -7,11 +7,8 @@ mostly how client and server fall into step, once a run. Run through ci/bench, w
 release first. Servers are listed in ci/bench_servers.py.
 """
 
-import argparse
-import json
 import os
 import platform
-import random
 import re
 import signal
 import subprocess
@@ -19,19 +16,23 @@ import sys
 import time
 from pathlib import Path
 
+from bench_aims import aims_of, aims_show, counts_of
+from bench_bulk import bulk_block, bulk_show
 from bench_counts import descriptors_raise, idle_block, instructions_block, syscalls_block
+from bench_documents import DOCUMENTS, publish
+from bench_options import ROOT, arguments_parse, bench_make
 from bench_process import BenchError
-from bench_sample import Bench, heading, progress, programs_check
-from bench_servers import BY_NAME, SERVERS
+from bench_results import Results, results_read
+from bench_sample import heading, progress, programs_check
+from bench_servers import BY_NAME
 from bench_spin import spin_block, spin_show
 from bench_suite import suite_block, suite_show
-from bench_table import aims_show, matrix_show, means_show, table_measure, table_show
+from bench_table import matrix_show, means_show, table_measure, table_show
 
-ROOT = Path(__file__).resolve().parent.parent
 BUSY_SHARE_MAX = 0.05
-SAMPLE_SECONDS = 0.2  # of a sample, beside its warm-up and window
+SAMPLE_SECONDS = 0.07  # of a sample, beside its warm-up and window
 SCALE_CONNECTIONS = 1_000_000
-CALLS_SECONDS = 1.1  # of counting the system calls of a row's server
+CALLS_SECONDS = 0.66  # of counting the system calls of a row's server
 
 
 # ---- Blocks that are tables
@@ -40,9 +41,11 @@ CALLS_SECONDS = 1.1  # of counting the system calls of a row's server
 def table_block(bench):
     cases = bench.cases()
     samples = len(cases) * len(bench.servers)
-    seconds = bench.rounds * samples * (bench.seconds + bench.warmup + SAMPLE_SECONDS)
-    print(f"\n{len(cases)} rows of {len(bench.servers)} servers, {bench.rounds} rounds: about"
-          f" {(seconds + samples * CALLS_SECONDS) / 60:.0f} minutes", flush=True)
+    counting = samples * CALLS_SECONDS / 60
+    round_minutes = samples * (bench.seconds + bench.warmup + SAMPLE_SECONDS) / 60
+    minutes = max(counting + bench.rounds * round_minutes, bench.minutes)
+    print(f"\n{len(cases)} rows of {len(bench.servers)} servers: {counting:.1f} minutes for system"
+          f" calls, {round_minutes:.1f} for a round, about {minutes:.0f} for all", flush=True)
     table = table_measure(bench, bench.servers, cases)
     table_block_show(table)
     return table
@@ -64,37 +67,17 @@ def scale_block(bench):
     return {"output": run.stdout.splitlines(), "failures": ["weir-scale"] * (run.returncode != 0)}
 
 
-# ---- The end: all that was measured, together
-
-
-def counted(rows, field):
-    return {row["server"]: row[field] for row in rows or () if field in row}
-
-
-def overview_show(results):
-    table = results.get("table")
-    if not table:
-        return
-    counts = {
-        "idle bytes": counted(results.get("idle"), "bytes_64"),
-        "with 16 KiB": counted(results.get("idle"), "bytes_16384"),
-        "instructions": counted(results.get("instructions"), "instructions"),
-    }
-    print()
-    means_show(table, counts)
-    aims_show(table, counts)
-
-
 BLOCKS = {
     "idle": idle_block,
     "table": table_block,
+    "bulk": bulk_block,
     "spin": spin_block,
     "syscalls": syscalls_block,
     "instructions": instructions_block,
     "suite": suite_block,
     "scale": scale_block,
 }
-SHOWS = {"table": table_block_show, "spin": spin_show, "suite": suite_show}
+SHOWS = {"table": table_block_show, "bulk": bulk_show, "spin": spin_show, "suite": suite_show}
 QUICK_BLOCKS = ("idle", "table")
 WHOLE_BLOCKS = tuple(name for name in BLOCKS if name != "scale")
 
@@ -136,75 +119,33 @@ def facts_print(facts):
         print(f"{100 * facts['busy_before']:.0f} % busy with something else: expect wide intervals")
 
 
-def arguments_parse():
-    parser = argparse.ArgumentParser(prog="ci/bench", description=__doc__)
-    option, names = parser.add_argument, [server.name for server in SERVERS]
-    option("--only", choices=BLOCKS, nargs="+", help="just these tables")
-    option("--servers", choices=names, nargs="+", default=names, metavar="NAME",
-           help=f"just these: {', '.join(names)}")
-    option("--clients", choices=("other", "same"), nargs="+", default=("other", "same"),
-           help="core of the client, seen from the server")
-    option("--connections", type=int, nargs="+", help="1 8 64 256 1000")
-    option("--sizes", type=int, nargs="+", help="bytes a message: 64 1024 16384")
-    option("--cores", type=int, nargs=2, metavar=("SERVER", "OTHER"),
-           help="where servers run, and clients on the other core (the last, the first)")
-    option("--rounds", type=int, help="rounds of every comparison (5, fewer decide nothing)")
-    option("--seconds", type=float, help="measured window of a round (0.4)")
-    option("--quick", action="store_true",
-           help="2 rounds of 0.2 s, 1 and 64 connections of 64 bytes: a trial, not a result")
-    option("--bin", type=Path, default=ROOT / "build" / "bin", help="where the programs are")
-    option("--results", type=Path, default=ROOT / "bench-results", help="where the JSON goes")
-    option("--show", type=Path, metavar="FILE", help="print the tables of an earlier run again")
-    arguments = parser.parse_args()
-    defaults_set(arguments)
-    if arguments.rounds < 1 or arguments.seconds <= 0:
-        parser.error("at least 1 round of more than 0 seconds")
-    return arguments
+def again(arguments):
+    """Print or publish what was measured before."""
+    results = results_read(arguments.show)
+    if arguments.publish:
+        publish(ROOT, results)
+    elif arguments.markdown:
+        print(DOCUMENTS[arguments.markdown](results))
+    else:
+        results_show(results)
 
 
-def defaults_set(arguments):
-    """What was not said; a trial is small."""
-    quick = arguments.quick
-    arguments.only = arguments.only or (QUICK_BLOCKS if quick else WHOLE_BLOCKS)
-    arguments.connections = arguments.connections or ((1, 64) if quick else (1, 8, 64, 256, 1000))
-    arguments.sizes = arguments.sizes or ((64,) if quick else (64, 1024, 16384))
-    arguments.rounds = arguments.rounds or (2 if quick else 5)
-    arguments.seconds = arguments.seconds or (0.2 if quick else 0.4)
-
-
-def bench_make(arguments):
-    cores = arguments.cores or sorted(os.sched_getaffinity(0), reverse=True)
-    server_cpu, client_cpu = cores[0], cores[-1]
-    clients = arguments.clients if server_cpu != client_cpu else ("same",)
-    return Bench(
-        programs=arguments.bin,
-        servers=tuple(BY_NAME[name] for name in arguments.servers),
-        clients=tuple(clients),
-        connections=tuple(arguments.connections),
-        sizes=tuple(arguments.sizes),
-        rounds=arguments.rounds,
-        seconds=arguments.seconds,
-        warmup=min(0.2, arguments.seconds),
-        server_cpu=server_cpu,
-        client_cpu=client_cpu,
-        random=random.Random(),
-    )
-
-
-def results_write(folder, results):
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / time.strftime("bench-%Y%m%d-%H%M%S.json")
-    file.write_text(json.dumps(results, indent=1) + "\n")
-    print(f"\nwritten to {os.path.relpath(file)}")
-
-
-def results_show(file):
-    results = json.loads(file.read_text())
+def results_show(results):
     facts_print(results["machine"])
     for name, show in SHOWS.items():
         if results.get(name):
             show(results[name])
     overview_show(results)
+
+
+def overview_show(results):
+    """All that was measured, together."""
+    print()
+    if results.get("table"):
+        means_show(results["table"], counts_of(results))
+    aims = aims_of(results)
+    if aims:
+        aims_show(aims)
 
 
 def failures_count(results):
@@ -221,24 +162,23 @@ def measure(arguments):
     programs_check(arguments.bin, {BY_NAME[name].program() for name in arguments.servers}
                    | {"weir-lat"})
     descriptors_raise()
-    bench, facts = bench_make(arguments), machine_facts()
+    facts = machine_facts()
+    results = Results(arguments.results, facts)
+    bench = bench_make(arguments, results.keep)
     facts_print(facts)
     print(f"servers on core {bench.server_cpu}, the other core is {bench.client_cpu}, loopback")
-    results = {"machine": facts}
-    try:
-        for name in arguments.only:
-            results[name] = BLOCKS[name](bench)
-        overview_show(results)
-    finally:
-        results_write(arguments.results, results)
-    return failures_count(results)
+    print(f"results: {os.path.relpath(results.file)}, written after each round")
+    for name in arguments.only:
+        results.keep(name, BLOCKS[name](bench))
+    overview_show(results.values)
+    return failures_count(results.values)
 
 
 def main():
-    arguments = arguments_parse()
+    arguments = arguments_parse(__doc__, BLOCKS, WHOLE_BLOCKS, QUICK_BLOCKS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if arguments.show:
-        results_show(arguments.show)
+        again(arguments)
         return 0
     return 1 if measure(arguments) else 0
 

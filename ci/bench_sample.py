@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench_process import BenchError, Load, Server, client_run, cpu_clock
 
 COUNTING_SECONDS = 0.2
-COUNTING_GRACE_SECONDS = 0.6  # in which perf starts and ends
+COUNTING_GRACE_SECONDS = 0.3  # in which perf starts and ends
 CLIENTS = {"other": "the other core", "same": "the same core"}
 
 
@@ -33,6 +34,8 @@ class Bench:
     server_cpu: int
     client_cpu: int
     random: random.Random
+    minutes: float = 0  # that a table may take beyond its rounds
+    keep: Callable = lambda name, table: None  # what has been measured of a table so far
 
     def client(self):
         return self.programs / "weir-lat"
@@ -109,24 +112,41 @@ def sample_take(bench, contender, case):
     return asdict(Sample(rate, window["cpu"] / messages, latency["p50"], latency["p99"]))
 
 
-def samples_take(bench, contenders, cases):
+class Rounds:
+    """Numbers of rounds, from 1: as many as were asked for, and then as long as one more, were it
+    like the longest, ends in the minutes from the making of this object on."""
+
+    def __init__(self, bench, clock=time.monotonic):
+        self.least, self.clock = bench.rounds, clock
+        self.end = clock() + 60 * bench.minutes
+
+    def __iter__(self):
+        number, longest = 0, 0
+        while number < self.least or self.clock() + longest < self.end:
+            begin = self.clock()
+            number += 1
+            yield number
+            longest = max(longest, self.clock() - begin)
+
+
+def samples_take(bench, contenders, cases, rounds, failures, take=sample_take):
     """Every case once a round, so that a disturbance hits one round of many cases, not many rounds
-    of one case; the order of the cases and of the servers is drawn anew each time. A sample that
-    could not be taken is None, and among the failures."""
+    of one case; the order of the cases and of the servers is drawn anew each time. After each round
+    all samples so far, by case and server. One that could not be taken is None, and among the
+    failures."""
     samples = {case: {contender.name: [] for contender in contenders} for case in cases}
-    failures = []
-    for number in range(bench.rounds):
+    for number in rounds:
         for index, case in enumerate(bench.random.sample(cases, len(cases))):
-            progress(f"round {number + 1} of {bench.rounds}, case {index + 1} of {len(cases)}")
+            progress(f"round {number}, case {index + 1} of {len(cases)}")
             for contender in bench.random.sample(contenders, len(contenders)):
                 sample = None
                 try:
-                    sample = sample_take(bench, contender, case)
+                    sample = take(bench, contender, case)
                 except BenchError as error:
                     failures.append(f"{contender.name}, {case.text()}: {error}")
                 samples[case][contender.name].append(sample)
-    progress("")
-    return samples, failures
+        progress("")
+        yield number, samples
 
 
 def calls_can_be_counted():

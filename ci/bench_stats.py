@@ -30,6 +30,11 @@ def interval_rank(count):
     return rank
 
 
+def coverage_text(count):
+    """With which probability an interval over so many rounds covers the median."""
+    return f"{100 * interval_coverage(count, interval_rank(count)):.1f} %"
+
+
 @dataclass(frozen=True)
 class Ratio:
     """What the ratios of all rounds say together."""
@@ -48,6 +53,9 @@ class Ratio:
         rank = interval_rank(len(ordered))
         return Ratio(statistics.median(ordered), ordered[rank - 1], ordered[-rank], len(ordered))
 
+    def interval_text(self):
+        return f"{self.low:.2f}-{self.high:.2f}"
+
     def is_enough(self):
         return interval_coverage(self.count, interval_rank(self.count)) >= CONFIDENCE_MIN
 
@@ -62,6 +70,11 @@ class Ratio:
         if self.high < limit:
             return "holds"
         return "undecided" if self.low < limit else "fails"
+
+
+def ratio_text(ratio):
+    """With three digits, for a mean; "failed" of None."""
+    return f"{ratio.median:.3f} ({ratio.interval_text()})" if ratio else "failed"
 
 
 def paired(samples, field, server, reference):

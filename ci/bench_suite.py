@@ -9,24 +9,30 @@ import json
 import os
 import statistics
 import subprocess
+from dataclasses import dataclass
 
 from bench_process import BenchError
-from bench_sample import heading, progress, programs_check
-from bench_stats import Ratio, interval_coverage, interval_rank
+from bench_sample import Rounds, heading, programs_check, samples_take
+from bench_servers import SUITES
+from bench_stats import Ratio, coverage_text, geometric_mean
 
-PROGRAMS = {
-    "weir-uring": ("suite-weir", "--backend", "uring"),
-    "weir-epoll": ("suite-weir", "--backend", "epoll"),
-    "asio-uring": ("suite-asio-uring",),
-    "asio-epoll": ("suite-asio-epoll",),
-}
+PAIRS = (("weir-uring", "asio-uring"), ("weir-epoll", "asio-epoll"), ("weir-uring", "asio-epoll"))
 GRACE_SECONDS = 30  # of a row that does not end
 WARMUP_SECONDS = 0.1
 
 
-def sample_take(bench, name, row):
-    program, *options = PROGRAMS[name]
-    command = [bench.programs / program, *options, "--row", row]
+@dataclass(frozen=True)
+class Row:
+    """One row of the suite."""
+
+    name: str
+
+    def text(self):
+        return self.name
+
+
+def row_take(bench, contender, row):
+    command = [*bench.command(contender), "--row", row.name]
     command += ["--seconds", f"{bench.seconds:g}", "--warmup", f"{WARMUP_SECONDS:g}"]
     try:
         done = subprocess.run(
@@ -46,29 +52,19 @@ def sample_take(bench, name, row):
 
 
 def rows_list(bench):
-    listing = [bench.programs / PROGRAMS["weir-uring"][0], "--list"]
-    return subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split()
+    listing = [bench.programs / SUITES[0].program(), "--list"]
+    names = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split()
+    return [Row(name) for name in names]
 
 
 def suite_measure(bench):
-    """Every row of every program once a round, in an order that is drawn anew."""
-    programs_check(bench.programs, {program for program, *_ in PROGRAMS.values()})
-    rows = rows_list(bench)
-    samples = {row: {name: [] for name in PROGRAMS} for row in rows}
-    failures = []
-    for number in range(bench.rounds):
-        for index, row in enumerate(bench.random.sample(rows, len(rows))):
-            progress(f"suite: round {number + 1} of {bench.rounds}, row {index + 1} of {len(rows)}")
-            for name in bench.random.sample(list(PROGRAMS), len(PROGRAMS)):
-                sample = None
-                try:
-                    sample = sample_take(bench, name, row)
-                except BenchError as error:
-                    failures.append(f"{name}, {row}: {error}")
-                samples[row][name].append(sample)
-    progress("")
-    return {"rounds": bench.rounds, "seconds": bench.seconds, "samples": samples,
-            "failures": failures}
+    programs_check(bench.programs, {contender.program() for contender in SUITES})
+    rows, failures = rows_list(bench), []
+    for count, samples in samples_take(bench, SUITES, rows, Rounds(bench), failures, row_take):
+        suite = {"rounds": count, "seconds": bench.seconds, "failures": failures,
+                 "samples": {row.name: samples[row] for row in rows}}
+        bench.keep("suite", suite)
+    return suite
 
 
 # ---- Printing
@@ -94,6 +90,13 @@ def time_of(mine, other):
                      if ours and theirs])
 
 
+def mean_time_of(suite, ours, theirs):
+    """Over all rows, with its interval over the rounds."""
+    rows = ([b["rate"] / a["rate"] if a and b else None for a, b in zip(row[ours], row[theirs])]
+            for row in suite["samples"].values())
+    return geometric_mean([row for row in rows if any(row)])
+
+
 def time_text(ratio):
     if ratio is None:
         return "failed"
@@ -107,24 +110,23 @@ def unit_of(row):
 
 
 def suite_show(suite):
-    rounds = suite["rounds"]
-    coverage = 100 * interval_coverage(rounds, interval_rank(rounds))
     heading(
         "Rows of Corosio's suite, one thread on one core: weir beside Asio's coroutines",
-        f"medians of {rounds} interleaved rounds of {suite['seconds']:g} s, a second; then the time"
-        " that weir needs, to Asio's on the same",
-        f"interface, round by round, with the interval that covers its median with {coverage:.1f}"
-        " %; ?: undecided",
+        f"medians of {suite['rounds']} interleaved rounds of {suite['seconds']:g} s, a second; then"
+        " the time that weir needs, to Asio's on the same",
+        "interface, round by round, with the interval that covers its median with"
+        f" {coverage_text(suite['rounds'])}; ?: undecided",
     )
-    names = "".join(f"{name:>12}" for name in PROGRAMS)
+    programs = [contender.name for contender in SUITES]
+    names = "".join(f"{name:>12}" for name in programs)
     print(f"  {'':<22}{'':<12}{names}   {'uring to uring':<20} {'epoll to epoll':<20}"
           f" {'uring to epoll'}")
     for name, row in suite["samples"].items():
-        rates = "".join(f"{rate_text(rate_of(row[program])):>12}" for program in PROGRAMS)
-        pairs = (("weir-uring", "asio-uring"), ("weir-epoll", "asio-epoll"),
-                 ("weir-uring", "asio-epoll"))
-        times = " ".join(f"{time_text(time_of(row[a], row[b])):<20}" for a, b in pairs)
+        rates = "".join(f"{rate_text(rate_of(row[program])):>12}" for program in programs)
+        times = " ".join(f"{time_text(time_of(row[a], row[b])):<20}" for a, b in PAIRS)
         print(f"  {name:<22}{unit_of(row):<12}{rates}   {times}".rstrip())
+    means = " ".join(f"{time_text(mean_time_of(suite, a, b)):<20}" for a, b in PAIRS)
+    print(f"  {'all rows together':<82}   {means}".rstrip())
     for failure in suite["failures"]:
         print(f"  FAILED: {failure}")
 

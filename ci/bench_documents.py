@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""The figures in documents: README.md has a summary, docs/figures.md every row.
+
+In each they stand between two markers, and are made of the results alone.
+"""
+
+from bench_aims import TRANSFERS, aims_of, counts_of
+from bench_markdown import (
+    PLACES,
+    aims_grid,
+    bulk_means_grid,
+    grid,
+    long_cell,
+    size_text,
+    spin_grid,
+    suite_means_grid,
+    taken_text,
+    title_of,
+    words,
+)
+from bench_process import BenchError
+from bench_ratios import floors_of, names_of
+from bench_servers import BULK_FLOORS, BULK_TITLES, SUITES
+from bench_suite import PAIRS, rate_of, rate_text, time_of, time_text, unit_of
+from bench_summary import cpu_grid, means_grid, summary
+from bench_table import FIELDS
+
+BEGIN, END = "<!-- numbers -->", "<!-- end of numbers -->"
+TRANSFER_FIELDS = (("rate", "MiB a second", 1), ("cpu_ns", "server CPU a MiB, us", 1000))
+
+
+def figures(results):
+    """Every row of every block."""
+    parts = []
+    aims = aims_of(results)
+    if aims:
+        parts.append("## What weir holds itself to\n\n" + aims_grid(aims))
+    for name, text in (("table", table_text), ("bulk", bulk_text), ("suite", suite_text),
+                       ("spin", spin_text)):
+        if results.get(name):
+            parts.append(text(results, taken_text(results["machine"], results[name])))
+    return "\n".join(parts)
+
+
+# ---- Echoes
+
+
+def groups_of(rows, *fields):
+    """Rows by these fields, in the order in which they were measured."""
+    groups = {}
+    for row in rows:
+        groups.setdefault(tuple(row[field] for field in fields), []).append(row)
+    return groups.items()
+
+
+def table_text(results, taken):
+    table = results["table"]
+    parts = ["## Echoes\n", words(f"{taken}. Ratios are to the better floor of the row. First the"
+                                  " geometric means: CPU a message by place and size, then the rest"
+                                  " over all rows."),
+             cpu_grid(table), means_grid(table, counts_of(results))]
+    for field, title, scale, digits in FIELDS:
+        parts.append(f"### {title[0].upper()}{title[1:]}\n")
+        parts += field_grids(table, field, scale, digits)
+    parts.append("### System calls a message\n")
+    return "\n".join([*parts, *calls_grids(table)])
+
+
+def connections_head(client, size, rows):
+    counts = [f"{row['connections']:,}" for row in rows]
+    return [f"{size_text(size)}, client on the {PLACES[client]}; connections:", *counts]
+
+
+def field_grids(table, field, scale, digits):
+    floors = floors_of(table)
+    for (size, client), rows in groups_of(table["rows"], "size", "client"):
+        yield grid(connections_head(client, size, rows), (
+            [title_of(name), *(long_cell(row, field, name, floors, scale, digits) for row in rows)]
+            for name in names_of(table)))
+
+
+def calls_grids(table):
+    for (size, client), rows in groups_of(table["rows"], "size", "client"):
+        yield grid(connections_head(client, size, rows), (
+            [title_of(name), *("" if (calls := row["calls"].get(name)) is None else f"{calls:.2f}"
+                               for row in rows)]
+            for name in names_of(table)))
+
+
+# ---- The others
+
+
+def bulk_text(results, taken):
+    bulk = results["bulk"]
+    floors = floors_of(bulk, BULK_FLOORS)
+    parts = ["## Bulk transfer\n", words(f"{taken}. First the geometric means over both places of the"
+                                         " client, of CPU and time a MiB, to the better raw loop.")]
+    parts += [bulk_means_grid(bulk, direction, floors) for direction in TRANSFERS]
+    for field, title, scale in TRANSFER_FIELDS:
+        parts.append(f"### {title[0].upper()}{title[1:]}\n")
+        for (direction, client), rows in groups_of(bulk["rows"], "direction", "client"):
+            head = [f"{TRANSFERS[direction]}, client on the {PLACES[client]}; bytes of a call:",
+                    *(size_text(row["size"]) for row in rows)]
+            parts.append(grid(head, (
+                [title_of(name, BULK_TITLES),
+                 *(long_cell(row, field, name, floors, scale) for row in rows)]
+                for name in names_of(bulk))))
+    return "\n".join(parts)
+
+
+def suite_text(results, taken):
+    suite = results["suite"]
+    titles = {contender.name: contender.title for contender in SUITES}
+    head = ["row", "unit", *(f"{title}, a second" for title in titles.values()),
+            *(f"time: {titles[a]} to {titles[b]}" for a, b in PAIRS)]
+    rows = ([f"`{name}`", unit_of(row), *(rate_text(rate_of(row[each])) for each in titles),
+             *(time_text(time_of(row[a], row[b])) for a, b in PAIRS)]
+            for name, row in suite["samples"].items())
+    return "\n".join((
+        "## Rows of Corosio's benchmark suite\n",
+        words(f"{taken}, one thread on one core. Below 1 weir is faster."),
+        suite_means_grid(suite), grid(head, rows)))
+
+
+def spin_text(results, taken):
+    return "\n".join(("## Spinning before sleep\n", words(f"{taken}. To neither end spinning."),
+                      spin_grid(results["spin"])))
+
+
+# ---- Into the documents
+
+DOCUMENTS = {"summary": summary, "figures": figures}
+FILES = {"summary": "README.md", "figures": "docs/figures.md"}
+
+
+def replaced(document, text):
+    """The document with this between its markers."""
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise BenchError(f"there is no {BEGIN} before an {END}")
+    return f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}"
+
+
+def publish(root, results):
+    for kind, make in DOCUMENTS.items():
+        file = root / FILES[kind]
+        file.write_text(replaced(file.read_text(), make(results)))
+        print(f"wrote {FILES[kind]}")
