@@ -30,9 +30,9 @@ from bench_suite import suite_block, suite_show
 from bench_table import matrix_show, means_show, table_measure, table_show
 
 BUSY_SHARE_MAX = 0.05
-SAMPLE_SECONDS = 0.07  # of a sample, beside its warm-up and window
+SAMPLE_SECONDS = 0.08  # of a sample, beside its warm-up and window
 SCALE_CONNECTIONS = 1_000_000
-CALLS_SECONDS = 0.66  # of counting the system calls of a row's server
+CALLS_SECONDS = 0.68  # of counting the system calls of a row's server
 
 
 # ---- Blocks that are tables

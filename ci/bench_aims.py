@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What weir holds itself to, as values: a figure, its limit and a verdict each.
 
-A timed figure is a geometric mean over rows, and holds if it does so up to its upper bound; beside it
-stands how many single rows hold. A counted figure is a number.
+A timed figure is a geometric mean over rows, and holds if it does so up to its upper bound; beside
+it stands how many single rows hold. A counted figure is a number.
 """
 
 from collections import Counter
@@ -70,6 +70,11 @@ def case_text(row):
 # ---- Of the table
 
 
+def spoken(name):
+    """A server in a sentence."""
+    return TITLES[name].replace(", ", " on ")
+
+
 def parity_aims(table):
     title = "CPU a message, to the better floor of the same kernel interface"
     for server in names_of(table, "weir"):
@@ -93,8 +98,7 @@ def rival_aims(table):
         rows = [row for row in table["rows"]
                 if row["client"] == client and row["connections"] >= RIVAL_CONNECTIONS_MIN]
         for rival in [rival for rival in RIVALS if rows and rival in names_of(table)]:
-            name = TITLES[rival].replace(", ", " on ")
-            title = (f"CPU a message, to {name}, client on {CLIENTS[client]},"
+            title = (f"CPU a message, to {spoken(rival)}, client on {CLIENTS[client]},"
                      f" from {RIVAL_CONNECTIONS_MIN} connections up")
             for server in servers:
                 for scope, some in scopes_of(rows):
@@ -106,7 +110,7 @@ def p99_aims(table):
     best = best_peer(table, "p99_us")
     for server in names_of(table, "weir") if best else ():
         mean = mean_of(table["rows"], "p99_us", server, [best])
-        title = f"p99, the mean of all rows, to the best peer's: {TITLES[best].replace(', ', ' on ')}"
+        title = f"p99, the mean of all rows, to the best peer's: {spoken(best)}"
         yield Aim(title, 1, server, mean)
 
 
@@ -121,7 +125,8 @@ def count_aims(table, counts):
 
 
 def transfer_text(row):
-    return f"{TRANSFERS[row['direction']]}, client on {CLIENTS[row['client']]}, {row['size']:,} bytes"
+    place = CLIENTS[row["client"]]
+    return f"{TRANSFERS[row['direction']]}, client on {place}, {row['size']:,} bytes"
 
 
 def bulk_aims(bulk):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A bulk transfer: one stream in one direction, as fast as client and server together can move it.
 
-The client is this process, pinned for the while: a plain loop of recv into, or send from, 256 KiB. So
-the server's run time is read exactly where the window begins and ends. perf/bulk has the servers.
+The client is this process, pinned for the while: a plain loop of recv into, or send from, 256 KiB.
+So the server's run time is read exactly where the window begins and ends. The servers: perf/bulk.
 """
 
 import os
@@ -148,8 +148,8 @@ def bulk_means_show(bulk):
 def bulk_show(bulk):
     heading(
         "A bulk transfer: one stream, one direction, bytes of a call across",
-        f"medians of {bulk['rounds']} interleaved rounds of {bulk['seconds']:g} s; then the ratio to"
-        f" the better of {', '.join(floors_of(bulk, BULK_FLOORS))}, round by round,",
+        f"medians of {bulk['rounds']} interleaved rounds of {bulk['seconds']:g} s; then the ratio"
+        f" to the better of {', '.join(floors_of(bulk, BULK_FLOORS))}, round by round,",
         f"and the interval that covers its median with {coverage_text(bulk['rounds'])};"
         " ?: undecided",
     )

@@ -93,8 +93,9 @@ def calls_grids(table):
 def bulk_text(results, taken):
     bulk = results["bulk"]
     floors = floors_of(bulk, BULK_FLOORS)
-    parts = ["## Bulk transfer\n", words(f"{taken}. First the geometric means over both places of the"
-                                         " client, of CPU and time a MiB, to the better raw loop.")]
+    parts = ["## Bulk transfer\n",
+             words(f"{taken}. First the geometric means over both places of the client, of CPU and"
+                   " time a MiB, to the better raw loop.")]
     parts += [bulk_means_grid(bulk, direction, floors) for direction in TRANSFERS]
     for field, title, scale in TRANSFER_FIELDS:
         parts.append(f"### {title[0].upper()}{title[1:]}\n")

@@ -10,8 +10,8 @@ COUNTS = {"idle bytes": {"weir-uring": 500, "libuv": 300}, "instructions": {"wei
 IDLE = [{"server": "weir-uring", "bytes_64": 500, "bytes_16384": 700},
         {"server": "libuv", "bytes_64": 300, "bytes_16384": 300}]
 INSTRUCTIONS = [{"server": "weir-uring", "instructions": 351}, {"server": "libuv", "failed": "so"}]
-MACHINE = {"time": "2026-01-31 12:00:00 +0000", "kernel": "Linux 6.1-of-here", "cpu": "a CPU", "cores": 2,
-           "virtual": True, "busy_before": 0.0}
+MACHINE = {"time": "2026-01-31 12:00:00 +0000", "kernel": "Linux 6.1-of-here", "cpu": "a CPU",
+           "cores": 2, "virtual": True, "busy_before": 0.0}
 
 # By server, and round by round.
 COSTS = {

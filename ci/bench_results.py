@@ -7,7 +7,7 @@ import time
 
 
 class Results:
-    """A run's values by block, and its file, which holds all complete rounds if the run is cut short."""
+    """A run's values by block, and its file, which holds what was kept if the run is cut short."""
 
     def __init__(self, folder, machine):
         folder.mkdir(parents=True, exist_ok=True)
@@ -22,7 +22,7 @@ class Results:
 
 
 def results_read(files):
-    """Of several files together: a block is that of the last which has it, the machine the first's."""
+    """Of several files together: a block is the last file's which has it, the machine the first's."""
     results = {}
     for file in files:
         values = json.loads(file.read_text())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Of ci/bench_self_test: aims, bulk transfers, the suite, the file of a run, and what documents show."""
+"""Of ci/bench_self_test: aims, bulk transfers, the suite, the file of a run, documents."""
 
 import json
 import tempfile

@@ -90,8 +90,8 @@ def median_of(samples, field, server):
 
 
 def best_of(samples, field, servers, largest=False):
-    """The server that is better than the others round by round: of two floors the one that is harder
-    to reach. None if every sample failed."""
+    """The server that is better than the others round by round: of two floors the one that is
+    harder to reach. None if every sample failed."""
     best = None
     for server in servers:
         if best is None or median_of(samples, field, best) is None:

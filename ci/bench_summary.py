@@ -48,8 +48,8 @@ def aims_text(results):
     aims = [aim for aim in aims_of(results)
             if aim.server == SHOWN or "same kernel interface" in aim.title]
     if aims:
-        yield words("What weir holds itself to. A figure is a geometric mean of ratios, and holds if"
-                    " the upper bound of its interval is below the limit:")
+        yield words("What weir holds itself to. A timed figure is a geometric mean of ratios, and"
+                    " holds if the upper bound of its interval is below the limit:")
         yield aims_grid(aims)
 
 
@@ -98,13 +98,13 @@ def table_text(results):
     connections = sorted({row["connections"] for row in table["rows"]})
     among = ", ".join(f"{count:,}" for count in connections)
     return "\n".join((
-        words("Server CPU a message, as a ratio to the better floor of each row: geometric means over"
-              f" {among} connections (?: undecided; both floors are above 1 where the better one"
+        words("Server CPU a message, as a ratio to the better floor of each row: geometric means"
+              f" over {among} connections (?: undecided; both floors are above 1 where the better one"
               " differs from row to row):"),
         cpu_grid(table),
         words("The rest, over all rows. Idle is resident bytes of a connection that has echoed 64"
-              " bytes, or 16 KiB; instructions are the user's, a message of 64 bytes, 64 connections;"
-              f" system calls a message are of {CALLS_CONNECTIONS} connections:"),
+              " bytes, or 16 KiB; instructions are the user's, a message of 64 bytes, 64"
+              f" connections; system calls a message are of {CALLS_CONNECTIONS} connections:"),
         means_grid(table, counts_of(results)),
     ))
 
@@ -116,9 +116,9 @@ def bulk_text(results):
     bulk = results["bulk"]
     floors = floors_of(bulk, BULK_FLOORS)
     return "\n".join((
-        words("A bulk transfer: server CPU and time a MiB of one stream, as a ratio to the better of"
-              " two raw loops, by the size of a call: geometric means over both places of the client"
-              f" ({rounds_text(bulk)}):"),
+        words("A bulk transfer: server CPU and time a MiB of one stream, as a ratio to the better"
+              " of two raw loops, by the size of a call: geometric means over both places of the"
+              f" client ({rounds_text(bulk)}):"),
         bulk_means_grid(bulk, "send", floors),
         bulk_means_grid(bulk, "receive", floors),
     ))
@@ -127,9 +127,9 @@ def bulk_text(results):
 def suite_text(results):
     suite = results["suite"]
     return "\n".join((
-        words("The rows of Corosio's benchmark suite that concern streams, timers, accepts and posts,"
-              f" one thread on one core, beside Asio's coroutines ({rounds_text(suite)}); below 1 weir"
-              " is faster:"),
+        words("The rows of Corosio's benchmark suite that concern streams, timers, accepts and"
+              " posts, one thread on one core, beside Asio's coroutines"
+              f" ({rounds_text(suite)}); below 1 weir is faster:"),
         suite_means_grid(suite),
     ))
 

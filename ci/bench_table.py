@@ -102,10 +102,10 @@ def row_show(table, row):
 def table_heading(table, title):
     heading(
         title,
-        f"medians of {table['rounds']} interleaved rounds of {table['seconds']:g} s; then the ratio to the"
-        f" best of {', '.join(floors_of(table))} in that column,",
-        f"round by round, and the interval that covers its median with {coverage_text(table['rounds'])} (order"
-        " statistics); calls: system calls a message;",
+        f"medians of {table['rounds']} interleaved rounds of {table['seconds']:g} s; then the ratio"
+        f" to the best of {', '.join(floors_of(table))} in that column,",
+        "round by round, and the interval that covers its median with"
+        f" {coverage_text(table['rounds'])} (order statistics); calls: system calls a message;",
         "?: undecided, for the interval is wider than the distance from 1",
     )
 
