@@ -22,7 +22,7 @@ class Results:
 
 
 def results_read(files):
-    """Of several files together: a block is the last file's which has it, the machine the first's."""
+    """Several files as one run: a block is the last file's that has it, the machine the first's."""
     results = {}
     for file in files:
         values = json.loads(file.read_text())

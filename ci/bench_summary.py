@@ -99,8 +99,8 @@ def table_text(results):
     among = ", ".join(f"{count:,}" for count in connections)
     return "\n".join((
         words("Server CPU a message, as a ratio to the better floor of each row: geometric means"
-              f" over {among} connections (?: undecided; both floors are above 1 where the better one"
-              " differs from row to row):"),
+              f" over {among} connections (?: undecided; both floors are above 1 where the better"
+              " one differs from row to row):"),
         cpu_grid(table),
         words("The rest, over all rows. Idle is resident bytes of a connection that has echoed 64"
               " bytes, or 16 KiB; instructions are the user's, a message of 64 bytes, 64"
