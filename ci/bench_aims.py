@@ -13,11 +13,16 @@ from bench_sample import CLIENTS
 from bench_servers import FLOORS, TITLES
 from bench_stats import PARITY, Ratio, ratio_text
 
+PARITY_TITLE = "CPU a message, to the better floor of the same kernel interface"
+
 # What a server on io_uring is to cost beside its peers, from so many connections up.
 RIVALS = ("libuv", "asio-coroutines-epoll")
 RIVAL_CONNECTIONS_MIN = 64
 RIVAL_LIMITS = {"same": 0.75, "other": 0.90}
-COUNT_LIMITS = {"idle bytes": 512, "instructions": 350}
+COUNT_LIMITS = {
+    "idle bytes": ("resident bytes of an idle connection", 512),
+    "instructions": ("user instructions a message of 64 bytes", 350),
+}
 VERDICTS = {"holds": "hold", "undecided": "undecided", "fails": "fail", "too few": "of too few"}
 TRANSFERS = {"send": "sending", "receive": "receiving"}
 TRANSFER_FIELDS = {"cpu_ns": "CPU", "wall_ns": "time"}
@@ -76,11 +81,10 @@ def spoken(name):
 
 
 def parity_aims(table):
-    title = "CPU a message, to the better floor of the same kernel interface"
     for server in names_of(table, "weir"):
         floors = claims_of(table, server)
-        if floors:
-            yield aim_of_rows(title, PARITY, server, table["rows"], floors, case_text)
+        for scope, some in scopes_of(table["rows"]) if floors else ():
+            yield aim_of_rows(PARITY_TITLE, PARITY, server, some, floors, case_text, scope=scope)
 
 
 def scopes_of(rows):
@@ -115,10 +119,10 @@ def p99_aims(table):
 
 
 def count_aims(table, counts):
-    for title, limit in COUNT_LIMITS.items():
+    for name, (title, limit) in COUNT_LIMITS.items():
         for server in names_of(table, "weir"):
-            if server in counts.get(title, {}):
-                yield Aim(title, limit, server, counts[title][server])
+            if server in counts.get(name, {}):
+                yield Aim(title, limit, server, counts[name][server])
 
 
 # ---- Of the bulk transfer

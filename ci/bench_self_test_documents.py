@@ -54,8 +54,8 @@ class Aims(unittest.TestCase):
 
     def test_those_that_were_counted(self):
         text = aims_text(table_of(COSTS))
-        self.assertIn("idle bytes, below 512\n    weir-uring: 500: holds\n", text)
-        self.assertIn("instructions, below 350\n    weir-uring: 351: fails\n", text)
+        self.assertIn("idle connection, below 512\n    weir-uring: 500: holds\n", text)
+        self.assertIn("message of 64 bytes, below 350\n    weir-uring: 351: fails\n", text)
 
     def test_of_several_sizes_each_stands_alone_too(self):
         text = aims_text(table_of(COSTS, sizes=(64, 1024)))
@@ -139,7 +139,7 @@ class Documents(unittest.TestCase):
         self.assertIn("| client on | other core, 64 B | same core, 64 B | all rows |\n", text)
         self.assertIn("| libuv | 1.40 | 1.40 | 1.40 (1.40-1.50) |\n", text)
         self.assertRegex(text, r"\| weir, io_uring \| 1\.00.* \| 500 \| 700 \| 351 \| 2\.00 \|\n")
-        self.assertIn("| idle bytes | weir, io_uring | 500 | 512 | holds |  |\n", text)
+        self.assertIn("of an idle connection | weir, io_uring | 500 | 512 | holds |  |\n", text)
         self.assertRegex(text, r"\| weir, epoll \| 1\.20 \| 1\.20 \S+ \| 1\.20 \S+ \|\n")
         self.assertRegex(text, r"\| 2 rows \| 0\.50 .*\| 1\.00")
 
