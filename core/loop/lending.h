@@ -45,7 +45,7 @@ typedef struct weir_lending {
 } weir_lending;
 
 /**
- * @buffer_bytes  of each; 0: the default, 16 KiB
+ * @buffer_bytes  of each; 0: the default, 16 KiB and a line
  * @bytes_max     of all; 0: the default, 64 MiB. At least one block is allowed
  */
 void weir_lending_init(weir_lending *lending, size_t buffer_bytes, size_t bytes_max);

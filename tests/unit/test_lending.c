@@ -9,8 +9,8 @@
 enum {
     BLOCK = WEIR_LENDING_BLOCK,
     LINE = 64,
-    DEFAULT_BYTES = 16 * 1024,
-    DEFAULT_COUNT_MAX = 4096,
+    DEFAULT_BYTES = 16 * 1024 + 64,
+    DEFAULT_COUNT_MAX = 4064, /* Whole blocks in 64 MiB. */
 };
 
 /* Take so many, into a list by next. */

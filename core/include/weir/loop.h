@@ -39,7 +39,8 @@ typedef struct weir_loop_options {
     int64_t spin_ns_max; /* Bound of the spin before sleeping; 0: 50,000; negative: never. */
     weir_memory *frames; /* Memory for child frames; NULL: the heap. */
     size_t frames_retained_bytes_max; /* Held back for reuse; 0: 4 MiB. */
-    size_t lent_buffer_bytes;    /* What weir_tcp_source receives into; 0: 16 KiB, at most 1 GiB. */
+    size_t lent_buffer_bytes;    /* What weir_tcp_source receives into, at most 1 GiB; 0: 16 KiB and
+                                    64 bytes. Shorter messages take one receive. */
     size_t lent_bytes_max;       /* Of all such buffers; 0: 64 MiB. 32 buffers to 65,536. */
     unsigned direct_descriptors; /* Connections to hold in a table of the loop's own instead of the
                                     process's; 0: none. At most RLIMIT_NOFILE, but each loop has its
