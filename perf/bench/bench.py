@@ -4,7 +4,7 @@
 What is measured, and how, is said above each table as it is printed. Every process has one thread
 and is pinned; all traffic is loopback. Many short rounds rather than few long ones: what differs is
 mostly how client and server fall into step, once a run. Run through ci/bench, which builds the
-release first. Servers are listed in ci/bench_servers.py.
+release first. Servers are listed in perf/bench/servers.py.
 """
 
 import os
@@ -16,18 +16,18 @@ import sys
 import time
 from pathlib import Path
 
-from bench_aims import aims_of, aims_show, counts_of
-from bench_bulk import bulk_block, bulk_show
-from bench_counts import descriptors_raise, idle_block, instructions_block, syscalls_block
-from bench_documents import DOCUMENTS, publish
-from bench_options import ROOT, arguments_parse, bench_make
-from bench_process import BenchError
-from bench_results import Results, results_read
-from bench_sample import heading, progress, programs_check
-from bench_servers import BY_NAME
-from bench_spin import spin_block, spin_show
-from bench_suite import suite_block, suite_show
-from bench_table import matrix_show, means_show, table_measure, table_show
+from aims import aims_of, aims_show, counts_of
+from bulk import bulk_block, bulk_show
+from counts import descriptors_raise, idle_block, instructions_block, syscalls_block
+from documents import DOCUMENTS, publish
+from options import ROOT, arguments_parse, bench_make
+from process import BenchError
+from results import Results, results_read
+from sample import heading, progress, programs_check
+from servers import BY_NAME
+from spin import spin_block, spin_show
+from suite import suite_block, suite_show
+from table import matrix_show, means_show, table_measure, table_show
 
 BUSY_SHARE_MAX = 0.05
 SAMPLE_SECONDS = 0.08  # of a sample, beside its warm-up and window

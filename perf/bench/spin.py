@@ -12,9 +12,9 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from bench_process import BenchError, Load, Server, client_run, cpu_clock
-from bench_sample import heading, progress
-from bench_stats import PARITY, Ratio, interval_coverage, interval_rank, median_of, paired
+from process import BenchError, Load, Server, client_run, cpu_clock
+from sample import heading, progress
+from stats import PARITY, Ratio, interval_coverage, interval_rank, median_of, paired
 
 BACKENDS = ("uring", "epoll")
 MESSAGE_BYTES = 64

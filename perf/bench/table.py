@@ -7,9 +7,9 @@ that alone: `ci/bench --show FILE` prints it again.
 
 from dataclasses import asdict
 
-from bench_process import BenchError
-from bench_ratios import case_of, floor_of, floors_of, mean_of, names_of, ratio_of
-from bench_sample import (
+from process import BenchError
+from ratios import case_of, floor_of, floors_of, mean_of, names_of, ratio_of
+from sample import (
     Rounds,
     calls_can_be_counted,
     calls_count,
@@ -17,7 +17,7 @@ from bench_sample import (
     progress,
     samples_take,
 )
-from bench_stats import coverage_text, median_of, ratio_text
+from stats import coverage_text, median_of, ratio_text
 
 # Field of a sample, how it is called, what a printed unit is, digits.
 FIELDS = (

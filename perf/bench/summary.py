@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What README.md shows of the figures: what weir holds itself to, and a line a server."""
 
-from bench_aims import PARITY_TITLE, aims_of, counts_of
-from bench_markdown import (
+from aims import PARITY_TITLE, aims_of, counts_of
+from markdown import (
     PLACES,
     aims_grid,
     bulk_means_grid,
@@ -17,9 +17,9 @@ from bench_markdown import (
     title_of,
     words,
 )
-from bench_ratios import floors_of, mean_of, names_of
-from bench_servers import BULK_FLOORS
-from bench_stats import median_of
+from ratios import floors_of, mean_of, names_of
+from servers import BULK_FLOORS
+from stats import median_of
 
 SHOWN = "weir-uring"  # the server whose aims README shows, beside those of parity
 CALLS_CONNECTIONS = 64

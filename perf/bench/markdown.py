@@ -3,13 +3,13 @@
 
 import textwrap
 
-from bench_aims import TRANSFERS
-from bench_bulk import MIB
-from bench_ratios import floor_of, mean_of, ratio_of
-from bench_servers import BULK_TITLES, SUITES, TITLES
-from bench_spin import gain_verdict, loss_verdict
-from bench_stats import Ratio, coverage_text, median_of, paired
-from bench_suite import PAIRS, mean_time_of
+from aims import TRANSFERS
+from bulk import MIB
+from ratios import floor_of, mean_of, ratio_of
+from servers import BULK_TITLES, SUITES, TITLES
+from spin import gain_verdict, loss_verdict
+from stats import Ratio, coverage_text, median_of, paired
+from suite import PAIRS, mean_time_of
 
 PLACES = {"other": "other core", "same": "same core"}
 BACKEND_TITLES = {"uring": "io_uring", "epoll": "epoll"}

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Of ci/bench_self_test: aims, bulk transfers, the suite, the file of a run, documents."""
+"""Of perf/bench/self_test: aims, bulk transfers, the suite, the file of a run, documents."""
 
 import json
 import tempfile
 import unittest
 from pathlib import Path
 
-from bench_aims import aims_of, aims_show
-from bench_bulk import bulk_show, move
-from bench_documents import BEGIN, END, figures, publish, replaced
-from bench_fixtures import (
+from aims import aims_of, aims_show
+from bulk import bulk_show, move
+from documents import BEGIN, END, figures, publish, replaced
+from fixtures import (
     COSTS,
     IDLE,
     INSTRUCTIONS,
@@ -19,11 +19,11 @@ from bench_fixtures import (
     suite_of,
     table_of,
 )
-from bench_markdown import size_text
-from bench_process import BenchError
-from bench_results import Results, results_read
-from bench_suite import suite_show
-from bench_summary import summary
+from markdown import size_text
+from process import BenchError
+from results import Results, results_read
+from suite import suite_show
+from summary import summary
 
 BULK_TIMES = {"weir-uring": [101, 102, 101, 102, 101], "weir-epoll": [120] * 5,
               "blocking": [100] * 5, "raw-uring": [110] * 5, "libuv": [None] * 5}

@@ -11,10 +11,10 @@ import statistics
 import subprocess
 from dataclasses import dataclass
 
-from bench_process import BenchError
-from bench_sample import Rounds, heading, programs_check, samples_take
-from bench_servers import SUITES
-from bench_stats import Ratio, coverage_text, geometric_mean
+from process import BenchError
+from sample import Rounds, heading, programs_check, samples_take
+from servers import SUITES
+from stats import Ratio, coverage_text, geometric_mean
 
 PAIRS = (("weir-uring", "asio-uring"), ("weir-epoll", "asio-epoll"), ("weir-uring", "asio-epoll"))
 GRACE_SECONDS = 30  # of a row that does not end

@@ -12,11 +12,11 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-from bench_process import BenchError, Server, cpu_clock
-from bench_ratios import floor_of, floors_of, mean_of, names_of, ratio_of
-from bench_sample import CLIENTS, Rounds, client_cpu_of, heading, programs_check, samples_take
-from bench_servers import BULK_FLOORS, BULKS
-from bench_stats import coverage_text, median_of, ratio_text
+from process import BenchError, Server, cpu_clock
+from ratios import floor_of, floors_of, mean_of, names_of, ratio_of
+from sample import CLIENTS, Rounds, client_cpu_of, heading, programs_check, samples_take
+from servers import BULK_FLOORS, BULKS
+from stats import coverage_text, median_of, ratio_text
 
 CLIENT_BYTES = 256 * 1024
 SIZES = (16 * 1024, 64 * 1024, 256 * 1024, 1024 * 1024)

@@ -8,8 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_process import BenchError, Load, Server, client_run
-from bench_sample import heading, progress, tools_found
+from process import BenchError, Load, Server, client_run
+from sample import heading, progress, tools_found
 
 IDLE_CONNECTIONS = 2000
 BUFFER_BYTES = 16 * 1024

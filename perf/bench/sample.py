@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench_process import BenchError, Load, Server, client_run, cpu_clock
+from process import BenchError, Load, Server, client_run, cpu_clock
 
 COUNTING_SECONDS = 0.2
 COUNTING_GRACE_SECONDS = 0.3  # in which perf starts and ends

@@ -4,8 +4,8 @@
 In each they stand between two markers, and are made of the results alone.
 """
 
-from bench_aims import TRANSFERS, aims_of, counts_of
-from bench_markdown import (
+from aims import TRANSFERS, aims_of, counts_of
+from markdown import (
     PLACES,
     aims_grid,
     bulk_means_grid,
@@ -18,12 +18,12 @@ from bench_markdown import (
     title_of,
     words,
 )
-from bench_process import BenchError
-from bench_ratios import floors_of, names_of
-from bench_servers import BULK_FLOORS, BULK_TITLES, SUITES
-from bench_suite import PAIRS, rate_of, rate_text, time_of, time_text, unit_of
-from bench_summary import cpu_grid, means_grid, summary
-from bench_table import FIELDS
+from process import BenchError
+from ratios import floors_of, names_of
+from servers import BULK_FLOORS, BULK_TITLES, SUITES
+from suite import PAIRS, rate_of, rate_text, time_of, time_text, unit_of
+from summary import cpu_grid, means_grid, summary
+from table import FIELDS
 
 BEGIN, END = "<!-- numbers -->", "<!-- end of numbers -->"
 TRANSFER_FIELDS = (("rate", "MiB a second", 1), ("cpu_ns", "server CPU a MiB, us", 1000))

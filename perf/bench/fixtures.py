@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Made-up samples for ci/bench_self_test, and what is printed of them."""
+"""Made-up samples for perf/bench/self_test, and what is printed of them."""
 
 import contextlib
 import io
 
-from bench_servers import BULKS, BY_NAME
+from servers import BULKS, BY_NAME
 
 COUNTS = {"idle bytes": {"weir-uring": 500, "libuv": 300}, "instructions": {"weir-uring": 351}}
 IDLE = [{"server": "weir-uring", "bytes_64": 500, "bytes_16384": 700},

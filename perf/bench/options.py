@@ -6,10 +6,10 @@ import os
 import random
 from pathlib import Path
 
-from bench_sample import Bench
-from bench_servers import BY_NAME, SERVERS
+from sample import Bench
+from servers import BY_NAME, SERVERS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def arguments_parse(description, blocks, whole, quick):

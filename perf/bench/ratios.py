@@ -5,9 +5,9 @@ A table is a plain value, as it is written to the results: servers, and rows who
 server, one a round, None where it failed.
 """
 
-from bench_sample import Case
-from bench_servers import FLOORS
-from bench_stats import Ratio, best_of, geometric_mean, paired
+from sample import Case
+from servers import FLOORS
+from stats import Ratio, best_of, geometric_mean, paired
 
 MORE_IS_BETTER = {"rate"}  # of the fields of a sample; the others are costs
 

@@ -8,10 +8,10 @@ it stands how many single rows hold. A counted figure is a number.
 from collections import Counter
 from dataclasses import dataclass, field
 
-from bench_ratios import best_peer, case_of, claims_of, mean_of, names_of, ratio_of
-from bench_sample import CLIENTS
-from bench_servers import FLOORS, TITLES
-from bench_stats import PARITY, Ratio, ratio_text
+from ratios import best_peer, case_of, claims_of, mean_of, names_of, ratio_of
+from sample import CLIENTS
+from servers import FLOORS, TITLES
+from stats import PARITY, Ratio, ratio_text
 
 PARITY_TITLE = "CPU a message, to the better floor of the same kernel interface"
 
