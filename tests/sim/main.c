@@ -12,6 +12,7 @@
  *      coverage.c   how much of weir they reach
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "coverage.h"
@@ -47,6 +48,16 @@ static void print_results(const struct options *options, const struct results *r
         coverage_print_uncovered(results->reached);
 }
 
+/* Only the world itself shows how many there could be. */
+static bool had_its_variant(const struct scenario_run *run)
+{
+    if (!run->has_no_such_variant)
+        return true;
+    fprintf(stderr, "weir-sim: --variant %" PRIu64 ": no world of %s with seed %" PRIu64 "\n",
+            run->variant, run->scenario->name, run->seed);
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -64,6 +75,8 @@ int main(int argc, char **argv)
         return 2;
     if (!workers_run(&options, &results))
         return 1;
+    if (options.one_variant && !had_its_variant(&results.run))
+        return 2;
     print_results(&options, &results);
     return 0;
 }

@@ -176,6 +176,14 @@ static bool combination_makes_sense(const struct options *options)
         fprintf(stderr, "weir-sim: --variant is a scenario's: name it by --scenario\n");
         return false;
     }
+    if (options->one_variant && !options->scenario->worlds) {
+        fprintf(stderr, "weir-sim: --variant: a run of %s is one world\n", options->scenario->name);
+        return false;
+    }
+    if (options->one_variant && options->runs > 1) {
+        fprintf(stderr, "weir-sim: --variant: a variant is of one run\n");
+        return false;
+    }
     if (options->seed > UINT64_MAX - (options->runs - 1)) {
         fprintf(stderr, "weir-sim: there are not so many seeds\n");
         return false;

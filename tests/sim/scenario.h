@@ -34,6 +34,7 @@
  *      };
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +52,7 @@ struct scenario_run {
 
     void *state;      /* Of the world that is running: zeroed when it is made, freed after check. */
     uint64_t variant; /* Which of several worlds: the scenario's own number. 0 if there is one. */
+    bool has_no_such_variant; /* Set by build or check of a scenario that has worlds. */
 
     /* Of the runner: run.c. */
     const struct options *options;

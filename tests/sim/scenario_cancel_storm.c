@@ -117,6 +117,7 @@ struct state {
     } clerk;
     enum target target;
     unsigned bits; /* 0: nobody is stopped. */
+    bool has_struck;
 };
 
 /* Guests. */
@@ -577,6 +578,7 @@ static void strike(weir_sim *sim, void *argument)
     struct state *state = argument;
     size_t somebody = state->target == THE_FIRST ? 0 : play_below(sim, state->client_count);
 
+    state->has_struck = true;
     if (state->target == THE_SERVER || state->target == EVERYBODY)
         play_stop(sim, &state->server.stopper, state->bits);
     if (state->target == THE_FIRST || state->target == SOMEBODY)
@@ -653,6 +655,7 @@ static void check(weir_sim *sim, struct scenario_run *run)
     const struct state *state = run->state;
     bool is_calm = !state->bits && !state->failures;
 
+    run->has_no_such_variant = run->variant != 0 && !state->has_struck;
     for (size_t i = 0; i < state->client_count; i++) {
         check_wire(sim, state, &state->wires[i]);
         PLAY_EXPECT(sim, !is_calm || run->faults.stalled_program || !state->clients[i].error,

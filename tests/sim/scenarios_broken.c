@@ -143,14 +143,17 @@ static void build_some(weir_sim *sim, struct scenario_run *run)
     start(sim, run->seed % 16 == 5 ? break_rule : do_nothing);
 }
 
+enum { VARIANTS = 10 };
+
 static void run_variants(struct scenario_run *run)
 {
-    for (run->variant = 0; run->variant < 10; run->variant++)
+    for (run->variant = 0; run->variant < VARIANTS; run->variant++)
         scenario_run_world(run);
 }
 
 static void build_variant(weir_sim *sim, struct scenario_run *run)
 {
+    run->has_no_such_variant = run->variant >= VARIANTS;
     start(sim, run->variant == 6 ? break_rule : do_nothing);
 }
 

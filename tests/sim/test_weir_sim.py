@@ -49,6 +49,9 @@ class CommandLine(unittest.TestCase):
         self.assert_refused("--timeout", "0", why="not from 1 to")
         self.assert_refused("--scenario", "nothing", why="there is no such scenario")
         self.assert_refused("--variant", "3", why="name it by --scenario")
+        self.assert_refused("--scenario", "echo", "--variant", "0", why="echo is one world")
+        self.assert_refused("--scenario", "cancel_storm", "--variant", "1", "--runs", "2",
+                            why="a variant is of one run")
         self.assert_refused("--trace", "-", "--runs", "2", why="a trace is of one run")
         self.assert_refused("--trace", "/nowhere/trace", why="No such file")
         self.assert_refused("--seed", "18446744073709551615", "--runs", "2", why="so many seeds")
@@ -181,6 +184,16 @@ class Failures(unittest.TestCase):
         self.assertIn("the rule of the test is broken", alone.stderr)
         self.assertNotIn(", world ", alone.stderr)
         self.assertNotEqual(alone.stderr, text)
+
+    def test_a_world_that_a_run_does_not_have_is_refused(self):
+        self.assertEqual(broken("--scenario", "variants", "--variant", "9").returncode, 0)
+        for program, scenario, variant in ((broken, "variants", "10"),
+                                           (weir_sim, "cancel_storm", "99999999")):
+            for jobs in ("0", "1"):
+                ended = program("--scenario", scenario, "--variant", variant, "--jobs", jobs)
+                self.assertEqual((ended.returncode, ended.stdout), (2, ""), ended)
+                self.assertIn(f"--variant {variant}: no world of {scenario} with seed 1",
+                              ended.stderr)
 
     def test_the_table_counts_the_worlds_of_a_run(self):
         ended = broken("--scenario", "good", "--runs", "5")
