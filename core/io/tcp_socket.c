@@ -34,7 +34,7 @@ void weir_tcp_socket_init(weir_tcp_socket *socket)
     socket->source = NULL;
     socket->closer = NULL;
     socket->state = TCP_CLOSED;
-    socket->peer_class = WEIR_PEER_UNKNOWN;
+    socket->peer_class = WEIR_PEER_NOT_ASKED;
     socket->releasing = false;
     socket->resets = false;
     socket->failure = 0;
@@ -113,7 +113,7 @@ static bool closing_is_done(weir_tcp_socket *socket, bool had_turn)
         weir_tcp_source_give_back(socket->source);
     socket->closer = NULL;
     socket->state = TCP_CLOSED;
-    socket->peer_class = WEIR_PEER_UNKNOWN;
+    socket->peer_class = WEIR_PEER_NOT_ASKED;
     weir_handle_closed(&socket->handle);
     return true;
 }

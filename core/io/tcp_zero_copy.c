@@ -88,7 +88,7 @@ static enum weir_peer_class find_peer_class(const weir_tcp_socket *socket)
 
 enum weir_peer_class weir_tcp_peer_class(weir_tcp_socket *socket)
 {
-    if (socket->peer_class == WEIR_PEER_UNKNOWN)
+    if (socket->peer_class == WEIR_PEER_NOT_ASKED)
         socket->peer_class = (uint8_t)find_peer_class(socket);
     return (enum weir_peer_class)socket->peer_class;
 }

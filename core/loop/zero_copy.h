@@ -39,7 +39,13 @@ enum {
 };
 
 /** What peers have in common: whether there is a network in between. */
-enum weir_peer_class { WEIR_PEER_UNKNOWN, WEIR_PEER_LOCAL, WEIR_PEER_REMOTE, WEIR_PEER_CLASSES };
+enum weir_peer_class {
+    WEIR_PEER_UNKNOWN, /* The system does not tell. */
+    WEIR_PEER_LOCAL,
+    WEIR_PEER_REMOTE,
+    WEIR_PEER_CLASSES,
+    WEIR_PEER_NOT_ASKED = WEIR_PEER_CLASSES, /* Of a socket, until it matters. */
+};
 
 /** Who has a chunk, beside the sink that holds it. */
 enum weir_chunk_state {

@@ -424,6 +424,37 @@ WEIR_TEST(zero_copy_policy, classes_of_peers_are_learnt_apart)
     rig_fini(&t);
 }
 
+static int peers_asked;
+
+static int peer_of_nobody(weir_backend *backend, intptr_t native, weir_endpoint *ret_endpoint)
+{
+    (void)backend;
+    (void)native;
+    (void)ret_endpoint;
+    peers_asked++;
+    return -ENOTCONN;
+}
+
+WEIR_TEST(zero_copy_policy, a_peer_that_the_system_does_not_tell_is_asked_for_once)
+{
+    struct weir_sys_sockets sockets = weir_sys_sockets;
+    struct weir_backend_ops ops;
+    const struct weir_backend_ops *fakes;
+    struct rig t;
+
+    rig_init(&t, 0, 0);
+    fakes = t.loop->backend->ops;
+    ops = *fakes;
+    ops.sockets = &sockets;
+    sockets.peer = peer_of_nobody;
+    t.loop->backend->ops = &ops;
+    CHECK_EQ(write_one(&t, 0), FAKE_SEND);
+    CHECK_EQ(write_one(&t, 0), FAKE_SEND);
+    CHECK_EQ(peers_asked, 1);
+    t.loop->backend->ops = fakes;
+    rig_fini(&t);
+}
+
 /* Stops, cancels and closes. */
 
 WEIR_TEST(zero_copy_write, a_stop_before_the_result_cancels_the_send)
