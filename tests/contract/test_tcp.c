@@ -677,35 +677,51 @@ WEIR_CONTRACT_TEST(tcp, a_wait_for_writability_ends_when_there_is_room)
 
 /* Fairness. */
 
+/* Transfers a byte at a time, as long as that goes well and there is one. */
 struct glutton {
     weir_task task;
+    weir_task *(*start)(struct glutton *self);
     weir_tcp_socket *socket;
-    size_t read_count;
+    size_t limit;
+    size_t count; /* Of transfers. */
     uint8_t byte;
 };
+
+static weir_task *glutton_read(struct glutton *self)
+{
+    return weir_read_some(&self->task, &self->socket->stream.in, weir_buffer_of(&self->byte, 1));
+}
+
+static weir_task *glutton_write(struct glutton *self)
+{
+    weir_const_buffer byte = weir_const_buffer_of(&self->byte, 1);
+
+    if (self->count % 2)
+        return weir_write(&self->task, &self->socket->stream.out, byte);
+    return weir_write_some(&self->task, &self->socket->stream.out, byte);
+}
 
 static weir_task *glutton_resume(weir_task *task)
 {
     struct glutton *self = WEIR_TASK_SELF(task, struct glutton);
-    weir_result r;
+    weir_result r = {0, 0};
 
     WEIR_BEGIN(task);
-    for (;;) {
-        WEIR_AWAIT(task, r,
-                   weir_read_some(task, &self->socket->stream.in, weir_buffer_of(&self->byte, 1)));
+    while (self->count < self->limit) {
+        WEIR_AWAIT(task, r, self->start(self));
         if (r.error)
             break;
-        self->read_count++;
+        self->count++;
     }
-    WEIR_RETURN(task, r);
+    WEIR_RETURN(task, weir_result_of(r.error, 0));
     WEIR_END(task);
 }
 
 struct bystander {
     weir_task task;
     const struct glutton *glutton;
-    size_t seen;    /* What the glutton had read at its last turn. */
-    size_t longest; /* Reads between two turns. */
+    size_t seen;    /* What the glutton had done at its last turn. */
+    size_t longest; /* Transfers between two turns. */
 };
 
 static weir_task *bystander_resume(weir_task *task)
@@ -714,39 +730,65 @@ static weir_task *bystander_resume(weir_task *task)
 
     WEIR_BEGIN(task);
     while (self->glutton->task.state != WEIR_TASK_DONE) {
-        if (self->glutton->read_count - self->seen > self->longest)
-            self->longest = self->glutton->read_count - self->seen;
-        self->seen = self->glutton->read_count;
+        if (self->glutton->count - self->seen > self->longest)
+            self->longest = self->glutton->count - self->seen;
+        self->seen = self->glutton->count;
         WEIR_YIELD(task);
     }
     WEIR_RETURN(task, weir_result_of(0, 0));
     WEIR_END(task);
 }
 
+enum { BUDGET = 4, BITES = 20000, BITES_UNREAD = 1000 };
+
+/* Returns how often the glutton came before the bystander in a row. */
+static size_t feed(struct fixture *f, struct glutton *glutton, int error)
+{
+    struct bystander bystander = {.glutton = glutton};
+    struct job job;
+
+    weir_task_init(&glutton->task, glutton_resume);
+    weir_task_init(&bystander.task, bystander_resume);
+    job_start(f, &job, &glutton->task);
+    (void)fixture_run(f, &bystander.task);
+    check_result(job_wait(f, &job), error, 0);
+    return bystander.longest;
+}
+
 WEIR_CONTRACT_TEST(tcp, a_peer_that_always_has_data_does_not_starve_another_task)
 {
-    enum { BUDGET = 16, SIZE = 20000 };
     weir_loop_options options = {.backend = backend, .budget = BUDGET};
-    static const uint8_t data[SIZE];
+    static const uint8_t data[BITES];
+    struct glutton glutton = {.start = glutton_read, .limit = SIZE_MAX};
     struct fixture f;
-    struct glutton glutton = {.read_count = 0};
-    struct bystander bystander = {.glutton = &glutton};
     weir_tcp_socket socket;
-    struct job job;
     int peer;
 
     fixture_init_with(&f, &options);
     peer = fixture_connect_raw(&f, &socket);
-    raw_send(peer, data, SIZE);
+    raw_send(peer, data, BITES);
     raw_close(peer);
     glutton.socket = &socket;
-    weir_task_init(&glutton.task, glutton_resume);
-    weir_task_init(&bystander.task, bystander_resume);
-    job_start(&f, &job, &glutton.task);
-    (void)fixture_run(&f, &bystander.task);
-    check_result(job_wait(&f, &job), WEIR_EOF, 0);
-    CHECK_EQ(glutton.read_count, SIZE);
-    CHECK(bystander.longest <= 2 * BUDGET);
+    CHECK(feed(&f, &glutton, WEIR_EOF) <= 2 * BUDGET);
+    CHECK_EQ(glutton.count, BITES);
+    fixture_close(&f, &socket);
+    fixture_fini(&f);
+}
+
+WEIR_CONTRACT_TEST(tcp, a_peer_that_always_has_room_does_not_starve_another_task)
+{
+    weir_loop_options options = {.backend = backend, .budget = BUDGET};
+    struct glutton glutton = {.start = glutton_write, .limit = BITES_UNREAD};
+    struct fixture f;
+    weir_tcp_socket socket;
+    int peer;
+
+    fixture_init_with(&f, &options);
+    peer = fixture_connect_raw(&f, &socket);
+    glutton.socket = &socket;
+    CHECK(feed(&f, &glutton, 0) <= 2 * BUDGET);
+    CHECK_EQ(glutton.count, BITES_UNREAD);
+    raw_close(peer);
     fixture_close(&f, &socket);
     fixture_fini(&f);
 }
