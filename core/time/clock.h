@@ -15,12 +15,16 @@ static inline weir_clock *weir_task_clock(const weir_task *task)
     return task->environment->clock;
 }
 
+/** A time and a duration after it. */
+static inline int64_t weir_time_after_ns(int64_t time_ns, int64_t duration_ns)
+{
+    return duration_ns < INT64_MAX - time_ns ? time_ns + duration_ns : INT64_MAX;
+}
+
 /** now + duration. */
 static inline int64_t weir_clock_after_ns(weir_clock *clock, int64_t duration_ns)
 {
-    int64_t now_ns = clock->now_ns(clock);
-
-    return duration_ns < INT64_MAX - now_ns ? now_ns + duration_ns : INT64_MAX;
+    return weir_time_after_ns(clock->now_ns(clock), duration_ns);
 }
 
 #endif

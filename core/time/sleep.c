@@ -43,13 +43,12 @@ int64_t weir_task_now_ns(const weir_task *task)
     return clock->now_ns(clock);
 }
 
-weir_task *weir_sleep_until(weir_task *task, int64_t at_ns)
+static weir_task *sleep_from(weir_task *task, weir_clock *clock, int64_t now_ns, int64_t at_ns)
 {
     struct sleeper *sleeper = (struct sleeper *)(void *)task->scratch;
-    weir_clock *clock = weir_task_clock(task);
     int error = weir_task_stop_error(task);
 
-    if (error)
+    if (error || at_ns <= now_ns)
         return weir_task_complete(task, error, 0);
     sleeper->wait.ops = &sleeper_ops;
     sleeper->node.link.next = NULL;
@@ -58,7 +57,17 @@ weir_task *weir_sleep_until(weir_task *task, int64_t at_ns)
     return weir_task_suspend(task, &sleeper->wait);
 }
 
+weir_task *weir_sleep_until(weir_task *task, int64_t at_ns)
+{
+    weir_clock *clock = weir_task_clock(task);
+
+    return sleep_from(task, clock, clock->now_ns(clock), at_ns);
+}
+
 weir_task *weir_sleep_for(weir_task *task, int64_t duration_ns)
 {
-    return weir_sleep_until(task, weir_clock_after_ns(weir_task_clock(task), duration_ns));
+    weir_clock *clock = weir_task_clock(task);
+    int64_t now_ns = clock->now_ns(clock);
+
+    return sleep_from(task, clock, now_ns, weir_time_after_ns(now_ns, duration_ns));
 }

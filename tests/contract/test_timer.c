@@ -111,6 +111,129 @@ WEIR_CONTRACT_TEST(timer, stop_while_starting_a_sleep)
     fixture_fini(&f);
 }
 
+static weir_task *stopped_resume(weir_task *task)
+{
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    WEIR_AWAIT(task, r, weir_sleep_until(task, INT64_MAX));
+    WEIR_AWAIT(task, r, weir_sleep_until(task, 1));
+    WEIR_RETURN(task, r);
+    WEIR_END(task);
+}
+
+WEIR_CONTRACT_TEST(timer, a_stop_wins_over_a_sleep_that_is_due)
+{
+    struct fixture f;
+    struct job job;
+    weir_task task;
+
+    fixture_init(&f, backend);
+    weir_task_init(&task, stopped_resume);
+    job_start(&f, &job, &task);
+    fixture_turn(&f);
+    weir_root_stop(&job.root, WEIR_STOP_REQUESTED);
+    check_result(job_wait(&f, &job), WEIR_CANCELLED);
+    fixture_fini(&f);
+}
+
+/* Sleeps that are due, one after the other, until it is stopped or has had enough. */
+struct dozer {
+    weir_task task;
+    size_t limit;
+    size_t count;
+};
+
+static weir_task *doze(struct dozer *self)
+{
+    switch (self->count % 3) {
+    case 0:
+        return weir_sleep_for(&self->task, 0);
+    case 1:
+        return weir_sleep_for(&self->task, INT64_MIN);
+    default:
+        return weir_sleep_until(&self->task, weir_task_now_ns(&self->task));
+    }
+}
+
+static weir_task *dozer_resume(weir_task *task)
+{
+    struct dozer *self = WEIR_TASK_SELF(task, struct dozer);
+    weir_result r = {0, 0};
+
+    WEIR_BEGIN(task);
+    while (self->count < self->limit && !r.error) {
+        WEIR_AWAIT(task, r, doze(self));
+        self->count++;
+    }
+    WEIR_RETURN(task, r);
+    WEIR_END(task);
+}
+
+WEIR_CONTRACT_TEST(timer, a_sleep_that_is_due_does_not_suspend)
+{
+    struct dozer dozer = {.limit = 9};
+    weir_loop_statistics before, after;
+    struct fixture f;
+
+    fixture_init(&f, backend);
+    before = weir_loop_statistics_get(f.loop);
+    weir_task_init(&dozer.task, dozer_resume);
+    check_result(fixture_run(&f, &dozer.task), 0);
+    after = weir_loop_statistics_get(f.loop);
+    CHECK_EQ(dozer.count, 9);
+    CHECK_EQ(after.resumptions - before.resumptions, 1);
+    fixture_fini(&f);
+}
+
+/* Yields, and sees how far a dozer comes between two turns. */
+struct watcher {
+    weir_task task;
+    const struct dozer *dozer;
+    size_t turns;
+    size_t seen;
+    size_t longest;
+};
+
+static weir_task *watcher_resume(weir_task *task)
+{
+    struct watcher *self = WEIR_TASK_SELF(task, struct watcher);
+
+    WEIR_BEGIN(task);
+    while (self->turns-- > 0) {
+        if (self->dozer->count - self->seen > self->longest)
+            self->longest = self->dozer->count - self->seen;
+        self->seen = self->dozer->count;
+        WEIR_YIELD(task);
+    }
+    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_END(task);
+}
+
+WEIR_CONTRACT_TEST(timer, sleeps_that_are_due_starve_nobody)
+{
+    enum { BUDGET = 4 };
+    weir_loop_options options = {.backend = backend, .budget = BUDGET};
+    struct dozer dozer = {.limit = SIZE_MAX};
+    struct watcher watcher = {.dozer = &dozer, .turns = 200};
+    struct fixture f;
+    struct job job;
+    struct op op;
+
+    fixture_init_with(&f, &options);
+    weir_task_init(&dozer.task, dozer_resume);
+    weir_task_init(&watcher.task, watcher_resume);
+    job_start(&f, &job, &dozer.task);
+    check_result(fixture_run(&f, &watcher.task), 0);
+    CHECK(watcher.longest > 1 && watcher.longest <= 2 * BUDGET);
+    op_sleep_until(&f, &op, weir_now_ns() + MILLISECOND_NS);
+    check_result(op_wait(&f, &op), 0);
+    CHECK(!job.done);
+    weir_root_stop(&job.root, WEIR_STOP_REQUESTED);
+    check_result(job_wait(&f, &job), WEIR_CANCELLED);
+    fixture_fini(&f);
+}
+
 WEIR_CONTRACT_TEST(timer, a_shorter_sleep_behind_a_longer_one_ends_first)
 {
     struct fixture f;

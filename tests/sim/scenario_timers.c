@@ -19,7 +19,7 @@ enum {
 struct arming {
     int64_t at_ns;
     uint64_t number;
-    bool is_passed; /* When it was armed. */
+    bool is_passed; /* When it was armed; of a sleep, when it has begun. */
 };
 
 /* What all tasks of the loop know. */
@@ -120,6 +120,16 @@ static void expect_fired_or_stopped(struct ledger *ledger, weir_result r, struct
                     "a sleep ended with %s", weir_error_name(r.error));
 }
 
+/* What is due by now may have completed at once, before others that fire only at the loop's next turn.
+ * The frame may be looked at: nothing has run on its loop since. */
+static weir_task *start_sleep(weir_task *task, struct arming *arming)
+{
+    weir_task *next = weir_sleep_until(task, arming->at_ns);
+
+    arming->is_passed = arming->at_ns <= weir_now_ns();
+    return next;
+}
+
 /* Sleeps, one after the other. */
 
 struct sleeper {
@@ -137,7 +147,7 @@ static weir_task *sleeper_resume(weir_task *task)
     WEIR_BEGIN(task);
     while (self->rounds-- > 0) {
         self->arming = arming_of(self->ledger, choose_moment(self->ledger));
-        WEIR_AWAIT(task, r, weir_sleep_until(task, self->arming.at_ns));
+        WEIR_AWAIT(task, r, start_sleep(task, &self->arming));
         expect_fired_or_stopped(self->ledger, r, self->arming);
         if (r.error)
             WEIR_RETURN(task, r);
@@ -384,7 +394,7 @@ static weir_task *bounded_resume(weir_task *task)
         weir_deadline_init(&self->deadlines[i]);
     while (self->rounds-- > 0 && !weir_task_stop_bits(task)) {
         arm_limits(self);
-        WEIR_AWAIT(task, r, weir_sleep_until(task, self->sleep.at_ns));
+        WEIR_AWAIT(task, r, start_sleep(task, &self->sleep));
         self->outcome = r;
         self->ended_ns = weir_now_ns();
         expect_first_due(self);

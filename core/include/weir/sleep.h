@@ -23,14 +23,14 @@ WEIR_PUBLIC int64_t weir_task_now_ns(const weir_task *task);
 /**
  * Suspend until at_ns.
  *
- * Completes  at or after that time, never before
+ * Completes  at or after that time, never before; at once when it has come
  * Result     {0, 0}, WEIR_CANCELLED, or WEIR_TIMED_OUT when a weir_deadline of the task passes first
  *
  * @at_ns  absolute, on the task's clock
  */
 WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_sleep_until(weir_task *task, int64_t at_ns);
 
-/** Suspend for duration_ns. */
+/** Suspend for duration_ns. For 0 or less it completes at once: to let others run, WEIR_YIELD. */
 WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_sleep_for(weir_task *task, int64_t duration_ns);
 
 WEIR_C_END
