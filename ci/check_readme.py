@@ -11,6 +11,9 @@ FENCE = r"(?s)^```c\n(.*?)^```\n+(?:[^`\n]*\n+)?```text$"
 # A macro of a file's own may know the suite; behind the name may stand a reason.
 TEST = r"\b[A-Z_]*TEST(?:_BUT_[A-Z]+)?\((?:(\w+),\s*)?(\w+)[,)]"
 TEST_NAME = r"`([a-z][a-z0-9_]*)/([a-z][a-z0-9_]+)`"
+LAST_COLUMN = "| a test that breaks without it |"
+# That a test of this name is there is another rule's to check.
+IS_TESTED = r"`[a-z_0-9]+/[a-z_0-9*]+`|`tests/|planted cases|no test of its own"
 IS_PROGRAM = re.compile(r"^int main\(", re.MULTILINE)
 
 
@@ -59,8 +62,36 @@ def check_doc_tests(tree):
                 yield Finding(file.path, line, f"no test is called {suite}/{name}")
 
 
+def check_invariants(tree):
+    """A table of rules and tests names assertions and functions that are there, and a test a row."""
+    code = "\n".join(re.sub(r'"\s*\n\s*"', "", file.code) for file in tree.sources)
+    for file in tree.files:
+        if not file.name.endswith(".md"):
+            continue
+        is_inside = False
+        for line, text in enumerate(file.lines, 1):
+            is_inside = text.endswith(LAST_COLUMN) or (is_inside and text.startswith("|"))
+            if not is_inside or text.endswith(LAST_COLUMN) or text.startswith("|---"):
+                continue
+            *_, where, tests, _ = re.split(r"\s*\|\s*", text)
+            for message in invariant_findings(where, tests, code):
+                yield Finding(file.path, line, message)
+
+
+def invariant_findings(where, tests, code):
+    for text in re.findall(r'"([^"]+)"', where):
+        if f'"{text}"' not in code:
+            yield f'nothing asserts "{text}"'
+    for name in re.findall(r"`(\w+)`", where):
+        if not re.search(rf"\b{name}\b", code):
+            yield f"the code has no {name}"
+    if not re.search(IS_TESTED, tests):
+        yield "names no test, and does not say why"
+
+
 RULES = {
     "readme": check_readme,
     "guide": check_guide,
     "doc-tests": check_doc_tests,
+    "invariants": check_invariants,
 }
