@@ -29,6 +29,7 @@ struct lent_rig {
     weir_lent *last;
     int held;
     bool gives_back; /* At once. */
+    bool is_in_flight;
 };
 
 static void note(struct probe *probe, unsigned flags)
@@ -36,6 +37,7 @@ static void note(struct probe *probe, unsigned flags)
     struct lent_rig *rig = WEIR_CONTAINER_OF(probe, struct lent_rig, probe);
     weir_lent *lent;
 
+    rig->is_in_flight = flags & WEIR_OPERATION_MORE;
     if (!(flags & WEIR_OPERATION_LENT))
         return;
     lent = weir_backend_lent(probe->backend, flags);
@@ -53,16 +55,22 @@ static void note(struct probe *probe, unsigned flags)
     rig->held++;
 }
 
-static void lent_rig_open(struct lent_rig *rig, weir_backend *backend)
+static void lent_rig_init(struct lent_rig *rig, weir_backend *backend)
 {
     memset(rig, 0, sizeof *rig);
     probe_init(&rig->probe, backend);
     rig->probe.then = note;
+}
+
+static void lent_rig_open(struct lent_rig *rig, weir_backend *backend)
+{
+    lent_rig_init(rig, backend);
     rig->peer = open_pair(backend, &rig->handle);
 }
 
 static void start_lent(struct lent_rig *rig)
 {
+    rig->is_in_flight = true;
     CHECK_EQ(OPS->receive_lent(rig->probe.backend, &rig->probe.operation, &rig->handle),
              WEIR_IN_FLIGHT);
 }
@@ -98,9 +106,10 @@ static void lent_rig_end(struct lent_rig *rig)
     give_back_all(rig);
 }
 
-/* Nothing is in flight on it. */
 static void lent_rig_close(struct lent_rig *rig)
 {
+    if (rig->is_in_flight)
+        lent_rig_end(rig);
     give_back_all(rig);
     close_handle(rig->probe.backend, &rig->handle);
     if (rig->peer >= 0)
@@ -123,6 +132,27 @@ static void await_held(struct lent_rig *rig, int count)
     while (rig->held < count)
         OPS->wait(rig->probe.backend, WEIR_WAIT_FOREVER);
     CHECK_EQ(rig->held, count);
+}
+
+/* One receive on a backend of its own. */
+
+static void alone_open(struct lent_rig *rig)
+{
+    lent_rig_open(rig, open_lending_backend(BUFFER_BYTES, 0));
+}
+
+static void alone_start(struct lent_rig *rig)
+{
+    alone_open(rig);
+    start_lent(rig);
+}
+
+static void alone_close(struct lent_rig *rig)
+{
+    weir_backend *backend = rig->probe.backend;
+
+    lent_rig_close(rig);
+    OPS->close(backend);
 }
 
 /* Many receives on one backend. */
@@ -163,11 +193,8 @@ static void crowd_close(weir_backend *backend)
 {
     size_t i;
 
-    for (i = 0; i < CROWD_MAX; i++) {
-        if (crowd[i].probe.last == 0)
-            lent_rig_end(&crowd[i]);
+    for (i = 0; i < CROWD_MAX; i++)
         lent_rig_close(&crowd[i]);
-    }
     OPS->close(backend);
 }
 
@@ -175,28 +202,24 @@ static void crowd_close(weir_backend *backend)
 
 WEIR_TEST(epoll_lend, completion_names_the_buffer_that_holds_the_bytes)
 {
-    weir_backend *backend = open_lending_backend(BUFFER_BYTES, 0);
     struct lent_rig rig;
 
-    lent_rig_start(&rig, backend);
+    alone_start(&rig);
     put(rig.peer, "hello");
     await_held(&rig, 1);
     CHECK_EQ(rig.first->size, 5);
     CHECK_EQ(memcmp(rig.first->data, "hello", 5), 0);
     CHECK_EQ(rig.probe.more, 1);
-    lent_rig_end(&rig);
-    lent_rig_close(&rig);
-    OPS->close(backend);
+    alone_close(&rig);
 }
 
 WEIR_TEST(epoll_lend, message_after_message_is_received_into_the_same_buffer)
 {
-    weir_backend *backend = open_lending_backend(BUFFER_BYTES, 0);
     const uint8_t *data = NULL;
     struct lent_rig rig;
     int i;
 
-    lent_rig_start(&rig, backend);
+    alone_start(&rig);
     for (i = 0; i < 10; i++) {
         put(rig.peer, "hello");
         await_held(&rig, 1);
@@ -204,95 +227,80 @@ WEIR_TEST(epoll_lend, message_after_message_is_received_into_the_same_buffer)
         data = rig.first->data;
         give_back(&rig);
     }
-    lent_rig_end(&rig);
-    lent_rig_close(&rig);
-    OPS->close(backend);
+    alone_close(&rig);
 }
 
 WEIR_TEST(epoll_lend, buffers_given_back_in_a_batch_serve_the_rest_of_it)
 {
-    weir_backend *backend = open_lending_backend(BUFFER_BYTES, 0);
     struct lent_rig rig;
 
-    lent_rig_start(&rig, backend);
+    alone_start(&rig);
     rig.gives_back = true;
     put(rig.peer, "12345678abcdefgh1234");
     while (rig.probe.more < 3)
-        OPS->wait(backend, WEIR_WAIT_FOREVER);
-    CHECK_EQ(weir_epoll_of(backend)->reactor.lending.buffers.free->index, 0);
-    CHECK_EQ(taken(backend), 0);
-    lent_rig_end(&rig);
-    lent_rig_close(&rig);
-    OPS->close(backend);
+        OPS->wait(rig.probe.backend, WEIR_WAIT_FOREVER);
+    CHECK_EQ(weir_epoll_of(rig.probe.backend)->reactor.lending.buffers.free->index, 0);
+    CHECK_EQ(taken(rig.probe.backend), 0);
+    alone_close(&rig);
 }
 
 WEIR_TEST(epoll_lend, receive_that_waits_holds_no_buffer)
 {
-    weir_backend *backend = open_lending_backend(BUFFER_BYTES, 0);
     struct lent_rig rig;
 
-    lent_rig_start(&rig, backend);
-    poll_now(backend);
-    CHECK_EQ(taken(backend), 0);
+    alone_start(&rig);
+    poll_now(rig.probe.backend);
+    CHECK_EQ(taken(rig.probe.backend), 0);
 
     /* Behind a full buffer there may be more: an attempt in vain. */
     put(rig.peer, "12345678");
     await_held(&rig, 1);
-    poll_now(backend);
-    CHECK_EQ(taken(backend), 1);
+    poll_now(rig.probe.backend);
+    CHECK_EQ(taken(rig.probe.backend), 1);
     lent_rig_end(&rig);
-    CHECK_EQ(taken(backend), 0);
-    lent_rig_close(&rig);
-    OPS->close(backend);
+    CHECK_EQ(taken(rig.probe.backend), 0);
+    alone_close(&rig);
 }
 
 WEIR_TEST(epoll_lend, what_does_not_fit_comes_in_the_next_buffer)
 {
-    weir_backend *backend = open_lending_backend(BUFFER_BYTES, 0);
     struct lent_rig rig;
 
-    lent_rig_start(&rig, backend);
+    alone_start(&rig);
     put(rig.peer, "12345678rest");
     await_held(&rig, 2);
     CHECK_EQ(rig.first->size, 8);
     CHECK_EQ(rig.last->size, 4);
     CHECK_EQ(memcmp(rig.last->data, "rest", 4), 0);
-    lent_rig_end(&rig);
-    lent_rig_close(&rig);
-    OPS->close(backend);
+    alone_close(&rig);
 }
 
 WEIR_TEST(epoll_lend, what_came_before_the_start_is_found)
 {
-    weir_backend *backend = open_lending_backend(BUFFER_BYTES, 0);
     struct lent_rig rig;
 
-    lent_rig_open(&rig, backend);
+    alone_open(&rig);
     put(rig.peer, "hello");
-    poll_now(backend);
+    poll_now(rig.probe.backend);
     start_lent(&rig);
-    CHECK(!would_sleep(backend));
+    CHECK(!would_sleep(rig.probe.backend));
     await_held(&rig, 1);
-    lent_rig_end(&rig);
-    lent_rig_close(&rig);
-    OPS->close(backend);
+    alone_close(&rig);
 }
 
 WEIR_TEST(epoll_lend, end_of_the_stream_ends_the_receive_behind_its_last_bytes)
 {
-    weir_backend *backend = open_lending_backend(BUFFER_BYTES, 0);
     struct lent_rig rig;
 
-    lent_rig_start(&rig, backend);
+    alone_start(&rig);
     put(rig.peer, "last");
     close(rig.peer);
     rig.peer = -1;
     finish(&rig.probe);
     CHECK_EQ(rig.probe.result, 0);
     CHECK_EQ(rig.held, 1);
-    CHECK_EQ(taken(backend), 1);
-    lent_rig_close(&rig);
-    OPS->close(backend);
+    CHECK_EQ(taken(rig.probe.backend), 1);
+    alone_close(&rig);
 }
 
 WEIR_TEST(epoll_lend, reset_ends_the_receive_with_its_error)
@@ -301,8 +309,7 @@ WEIR_TEST(epoll_lend, reset_ends_the_receive_with_its_error)
     struct linger linger = {.l_onoff = 1};
     struct lent_rig rig;
 
-    memset(&rig, 0, sizeof rig);
-    probe_init(&rig.probe, backend);
+    lent_rig_init(&rig, backend);
     rig.peer = open_connection(backend, &rig.handle);
     start_lent(&rig);
     CHECK_EQ(setsockopt(rig.peer, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
@@ -311,8 +318,7 @@ WEIR_TEST(epoll_lend, reset_ends_the_receive_with_its_error)
     finish(&rig.probe);
     CHECK_EQ(rig.probe.result, -ECONNRESET);
     CHECK_EQ(taken(backend), 0);
-    lent_rig_close(&rig);
-    OPS->close(backend);
+    alone_close(&rig);
 }
 
 static void cancel_from_completed(struct probe *probe, unsigned flags)
@@ -324,19 +330,17 @@ static void cancel_from_completed(struct probe *probe, unsigned flags)
 
 WEIR_TEST(epoll_lend, cancel_from_completed_leaves_the_rest_to_the_socket)
 {
-    weir_backend *backend = open_lending_backend(BUFFER_BYTES, 0);
     struct lent_rig rig;
     char rest[8];
 
-    lent_rig_start(&rig, backend);
+    alone_start(&rig);
     rig.probe.then = cancel_from_completed;
     put(rig.peer, "12345678rest");
     finish(&rig.probe);
     CHECK_EQ(rig.probe.result, -ECANCELED);
     CHECK_EQ(rig.held, 1);
     CHECK_EQ(recv((int)rig.handle.native, rest, sizeof rest, MSG_DONTWAIT), 4);
-    lent_rig_close(&rig);
-    OPS->close(backend);
+    alone_close(&rig);
 }
 
 static void close_from_completed(struct probe *probe, unsigned flags)
@@ -353,17 +357,16 @@ static void close_from_completed(struct probe *probe, unsigned flags)
 
 WEIR_TEST(epoll_lend, completed_may_close_the_handle)
 {
-    weir_backend *backend = open_lending_backend(BUFFER_BYTES, 0);
     struct lent_rig rig;
 
-    lent_rig_start(&rig, backend);
+    alone_start(&rig);
     rig.probe.then = close_from_completed;
     put(rig.peer, "12345678rest");
     finish(&rig.probe);
     CHECK_EQ(rig.probe.result, -ECANCELED);
     CHECK_EQ(rig.probe.more, 1);
     close(rig.peer);
-    OPS->close(backend);
+    OPS->close(rig.probe.backend);
 }
 
 /* Many. */
@@ -466,8 +469,6 @@ WEIR_TEST(epoll_lend, bulk_does_not_hold_up_a_message)
     OPS->wait(backend, WEIR_WAIT_FOREVER);
     CHECK_EQ(little.held, 1);
     CHECK_EQ(much.held, 2 * LENT_BATCH_MAX);
-    lent_rig_end(&much);
-    lent_rig_end(&little);
     lent_rig_close(&much);
     lent_rig_close(&little);
     OPS->close(backend);

@@ -160,9 +160,10 @@ static bool goes_on(struct worker *self, weir_result r)
     return !bits && (r.error == 0 || r.error == WEIR_TIMED_OUT);
 }
 
-static void end(struct worker *self)
+static weir_result end(struct worker *self)
 {
     self->is_alive = false;
+    return weir_result_of(0, 0);
 }
 
 static int64_t pause(struct worker *self)
@@ -279,8 +280,7 @@ static weir_task *sender_resume(weir_task *task)
             break;
     }
     leave_channel(self->cell, &self->cell->traffic.senders_left);
-    end(self);
-    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_RETURN(task, end(self));
     WEIR_END(task);
 }
 
@@ -309,8 +309,7 @@ static weir_task *receiver_resume(weir_task *task)
             break;
     }
     leave_channel(self->cell, &self->cell->traffic.receivers_left);
-    end(self);
-    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_RETURN(task, end(self));
     WEIR_END(task);
 }
 
@@ -339,8 +338,7 @@ static weir_task *shared_sender_resume(weir_task *task)
             break;
     }
     leave_shared(self->cell->state, &self->cell->state->traffic.senders_left);
-    end(self);
-    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_RETURN(task, end(self));
     WEIR_END(task);
 }
 
@@ -361,8 +359,7 @@ static weir_task *shared_receiver_resume(weir_task *task)
             break;
     }
     leave_shared(self->cell->state, &self->cell->state->traffic.receivers_left);
-    end(self);
-    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_RETURN(task, end(self));
     WEIR_END(task);
 }
 
@@ -404,8 +401,7 @@ static weir_task *locker_resume(weir_task *task)
         if (!goes_on(self, r))
             break;
     }
-    end(self);
-    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_RETURN(task, end(self));
     WEIR_END(task);
 }
 
@@ -476,8 +472,7 @@ static weir_task *acquirer_resume(weir_task *task)
         if (!goes_on(self, r))
             break;
     }
-    end(self);
-    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_RETURN(task, end(self));
     WEIR_END(task);
 }
 
@@ -502,8 +497,7 @@ static weir_task *setter_resume(weir_task *task)
         self->cell->set_count++;
         weir_event_set(&self->cell->event);
     }
-    end(self);
-    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_RETURN(task, end(self));
     WEIR_END(task);
 }
 
@@ -529,8 +523,7 @@ static weir_task *waiter_resume(weir_task *task)
         if (!goes_on(self, r))
             break;
     }
-    end(self);
-    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_RETURN(task, end(self));
     WEIR_END(task);
 }
 
@@ -564,8 +557,7 @@ static weir_task *waker_resume(weir_task *task)
     }
     neighbour(self)->wakers_left--;
     bring_news(neighbour(self));
-    end(self);
-    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_RETURN(task, end(self));
     WEIR_END(task);
 }
 
@@ -596,8 +588,7 @@ static weir_task *looker_resume(weir_task *task)
     }
     WEIR_AWAIT(task, r, weir_waker_close(task, &self->cell->waker));
     PLAY_EXPECT(sim_of(self), r.error == 0, "a waker's close gives %s", weir_error_name(r.error));
-    end(self);
-    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_RETURN(task, end(self));
     WEIR_END(task);
 }
 
@@ -623,8 +614,7 @@ static weir_task *saboteur_resume(weir_task *task)
             break;
         stop_a_worker(self->cell);
     }
-    end(self);
-    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_RETURN(task, end(self));
     WEIR_END(task);
 }
 

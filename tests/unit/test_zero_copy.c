@@ -168,6 +168,14 @@ static void complete(struct rig *t, size_t index, int result, unsigned flags)
     turn(t);
 }
 
+/* A write of LARGE whose bytes are sent, and whose memory is still the kernel's. */
+static void rig_init_lent(struct rig *t)
+{
+    rig_init(t, 0, 0);
+    start_write(t, &t->job, LARGE);
+    complete(t, 0, LARGE, MORE);
+}
+
 static void check_done(const struct job *job, int error, size_t count)
 {
     CHECK(job->done);
@@ -490,9 +498,7 @@ WEIR_TEST(zero_copy_write, a_stop_of_what_was_sent_is_too_late)
 {
     struct rig t;
 
-    rig_init(&t, 0, 0);
-    start_write(&t, &t.job, LARGE);
-    complete(&t, 0, LARGE, MORE);
+    rig_init_lent(&t);
     weir_task_stop(&t.job.root.task, WEIR_STOP_REQUESTED);
     turn(&t);
     CHECK(!t.job.done);
@@ -531,9 +537,7 @@ WEIR_TEST(zero_copy_write, a_peer_that_does_not_acknowledge_is_reset_after_a_gra
     weir_task sleeper;
     struct rig t;
 
-    rig_init(&t, 0, 0);
-    start_write(&t, &t.job, LARGE);
-    complete(&t, 0, LARGE, MORE);
+    rig_init_lent(&t);
     weir_task_stop(&t.job.root.task, WEIR_STOP_REQUESTED);
     turn(&t);
     CHECK(!is_reset(&t));
@@ -554,9 +558,7 @@ WEIR_TEST(zero_copy_write, a_hard_stop_resets_at_once)
 {
     struct rig t;
 
-    rig_init(&t, 0, 0);
-    start_write(&t, &t.job, LARGE);
-    complete(&t, 0, LARGE, MORE);
+    rig_init_lent(&t);
     weir_task_stop(&t.job.root.task, WEIR_STOP_REQUESTED);
     turn(&t);
     CHECK(!is_reset(&t));
@@ -572,9 +574,7 @@ WEIR_TEST(zero_copy_write, a_close_waits_for_the_notification_and_releases_then)
     struct job closing;
     struct rig t;
 
-    rig_init(&t, 0, 0);
-    start_write(&t, &t.job, LARGE);
-    complete(&t, 0, LARGE, MORE);
+    rig_init_lent(&t);
     closing.socket = &t.socket;
     start(&t, &closing, close_it, 0);
     CHECK_EQ(fake_backend_in_flight(t.fake), 1); /* The descriptor is still there, to be reset. */
@@ -606,16 +606,25 @@ static void commit(struct rig *t, struct job *job, weir_tcp_sink *sink, size_t s
     start(t, job, commit_it, size);
 }
 
+/* A commit that is being sent. Returns the memory. */
+static uint8_t *rig_init_committing(struct rig *t, weir_tcp_sink *sink, size_t size)
+{
+    uint8_t *prepared;
+
+    rig_init(t, 0, 0);
+    weir_tcp_sink_init(sink, &t->socket);
+    prepared = prepare(sink);
+    commit(t, &t->job, sink, size);
+    return prepared;
+}
+
 WEIR_TEST(zero_copy_sink, a_commit_completes_with_the_result_and_the_memory_comes_back_later)
 {
     weir_tcp_sink sink;
     uint8_t *first;
     struct rig t;
 
-    rig_init(&t, 0, 0);
-    weir_tcp_sink_init(&sink, &t.socket);
-    first = prepare(&sink);
-    commit(&t, &t.job, &sink, CHUNK);
+    first = rig_init_committing(&t, &sink, CHUNK);
     check_in_flight(&t, 0, FAKE_SEND_ZERO_COPY, CHUNK);
     CHECK(in_flight(&t, 0).data == first);
     complete(&t, 0, CHUNK, MORE);
@@ -634,10 +643,7 @@ WEIR_TEST(zero_copy_sink, a_small_commit_is_a_plain_send_of_the_same_memory)
     uint8_t *first;
     struct rig t;
 
-    rig_init(&t, 0, 0);
-    weir_tcp_sink_init(&sink, &t.socket);
-    first = prepare(&sink);
-    commit(&t, &t.job, &sink, CHUNK / 2 - 1);
+    first = rig_init_committing(&t, &sink, CHUNK / 2 - 1);
     check_in_flight(&t, 0, FAKE_SEND, CHUNK / 2 - 1);
     CHECK(in_flight(&t, 0).data == first);
     complete(&t, 0, CHUNK / 2 - 1, 0);
@@ -672,10 +678,7 @@ WEIR_TEST(zero_copy_sink, a_refused_commit_is_sent_as_a_copy_while_the_memory_is
     weir_buffer buffer;
     struct rig t;
 
-    rig_init(&t, 0, 0);
-    weir_tcp_sink_init(&sink, &t.socket);
-    (void)prepare(&sink);
-    commit(&t, &t.job, &sink, CHUNK);
+    (void)rig_init_committing(&t, &sink, CHUNK);
     complete(&t, 0, -ENOMEM, MORE);
     check_in_flight(&t, 1, FAKE_SEND, CHUNK);
     complete(&t, 1, CHUNK, 0);
@@ -695,10 +698,7 @@ WEIR_TEST(zero_copy_sink, half_of_the_memory_is_not_lent)
     weir_tcp_sink sink;
     struct rig t;
 
-    rig_init(&t, 0, 0);
-    weir_tcp_sink_init(&sink, &t.socket);
-    (void)prepare(&sink);
-    commit(&t, &t.job, &sink, CHUNK);
+    (void)rig_init_committing(&t, &sink, CHUNK);
     complete(&t, 0, CHUNK, MORE);
     (void)prepare(&sink);
     commit(&t, &t.job, &sink, CHUNK);
@@ -716,10 +716,7 @@ WEIR_TEST(zero_copy_sink, socket_and_sink_may_go_before_the_notification)
     struct job closing;
     struct rig t;
 
-    rig_init(&t, 0, 0);
-    weir_tcp_sink_init(&sink, &t.socket);
-    (void)prepare(&sink);
-    commit(&t, &t.job, &sink, CHUNK);
+    (void)rig_init_committing(&t, &sink, CHUNK);
     complete(&t, 0, CHUNK, MORE);
     weir_tcp_sink_fini(&sink);
     closing.socket = &t.socket;
@@ -739,10 +736,7 @@ WEIR_TEST(zero_copy_sink, a_cancelled_send_leaves_the_rest_for_the_next_commit)
     uint8_t *first;
     struct rig t;
 
-    rig_init(&t, 0, 0);
-    weir_tcp_sink_init(&sink, &t.socket);
-    first = prepare(&sink);
-    commit(&t, &t.job, &sink, CHUNK);
+    first = rig_init_committing(&t, &sink, CHUNK);
     fake_backend_hold_cancelled(t.fake, true);
     weir_tcp_cancel(&t.socket);
     CHECK(in_flight(&t, 0).is_cancelled);
