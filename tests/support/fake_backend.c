@@ -393,6 +393,24 @@ weir_result fake_run(weir_task *main)
     return result;
 }
 
+static weir_task *turner_resume(weir_task *task)
+{
+    WEIR_BEGIN(task);
+    WEIR_YIELD(task);
+    WEIR_YIELD(task);
+    WEIR_YIELD(task);
+    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_END(task);
+}
+
+void fake_loop_turn(weir_loop *loop)
+{
+    weir_task turner;
+
+    weir_task_init(&turner, turner_resume);
+    (void)weir_run(loop, &turner);
+}
+
 fake_backend *fake_backend_of(weir_loop *loop)
 {
     CHECK(loop->backend->ops == &fake_ops);

@@ -77,6 +77,9 @@ weir_loop *fake_loop_new(const weir_loop_options *options);
 /** Run a task on a loop of its own, and check that it leaves nothing behind. */
 weir_result fake_run(weir_task *main);
 
+/** Let a loop do what there is to do: a few iterations. */
+void fake_loop_turn(weir_loop *loop);
+
 /** The backend of a loop. */
 fake_backend *fake_backend_of(weir_loop *loop);
 
