@@ -99,8 +99,9 @@ MAY_GROW = {"compat/sim/agenda.c", "compat/sim/world.c"}  # and arrays of a worl
 
 # A world takes nothing from outside: a seed is one history, on every machine.
 DETERMINISTIC = "compat/sim"
-UNDETERMINED = (r"\b(time|clock|clock_gettime|timespec_get|gettimeofday|s?rand|random|arc4random|getrandom"
-                r"|getenv|getpid|qsort|bsearch|setlocale)\s*\(|\b(long\s+double|double|float)\b")
+UNDETERMINED = (r"\b(time|clock|clock_gettime|timespec_get|gettimeofday|s?rand|random|arc4random"
+                r"|getrandom|getenv|getpid|qsort|bsearch|setlocale)\s*\("
+                r"|\b(long\s+double|double|float)\b")
 
 FUNCTION_LINES = 70
 MEDIAN_LINES = 15
@@ -163,7 +164,7 @@ def private_include(file, name, homes):
 
 
 def check_system_headers(tree):
-    """core and the simulator include no operating system header, but for the sources of core/sys."""
+    """core and the simulator include no operating system header, but in the sources of core/sys."""
     for file in tree.under("core", "compat/sim"):
         if file.path.startswith("core/sys/") and file.name.endswith(".c"):
             continue
@@ -252,7 +253,7 @@ def check_determinism(tree):
 
 
 def check_thread_locals(tree):
-    """core has one thread-local, weir_thread, which a simulated world exchanges; core/sys its own."""
+    """core has one thread-local, weir_thread, which simulated worlds exchange; core/sys its own."""
     for file in tree.under("core"):
         if file.path.startswith(("core/base/thread.", "core/sys/")):
             continue

@@ -63,7 +63,7 @@ def check_doc_tests(tree):
 
 
 def check_invariants(tree):
-    """A table of rules and tests names assertions and functions that are there, and a test a row."""
+    """A table of invariants names assertions and functions that are there, and a test a row."""
     code = "\n".join(re.sub(r'"\s*\n\s*"', "", file.code) for file in tree.sources)
     for file in tree.files:
         if not file.name.endswith(".md"):

@@ -2,9 +2,9 @@
 #
 # weir_layer(NAME DIRECTORY SEES layers... SOURCES files...)
 #
-# One directory of the library: the OBJECT library weir_NAME, which finds the public headers, its own
-# and those of the layers it SEES, and no others, so that a wrong include does not build. It sees
-# ISO C; a source that needs more of the system says so in its first lines.
+# One directory of the library: the OBJECT library weir_NAME, which finds the public headers, its
+# own and those of the layers it SEES, and no others, so that a wrong include does not build. It
+# sees ISO C; a source that needs more of the system says so in its first lines.
 function(weir_layer name directory)
     cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SEES;SOURCES")
     list(TRANSFORM arg_SOURCES PREPEND ${directory}/)

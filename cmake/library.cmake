@@ -31,8 +31,8 @@ function(weir_gather)
     endif()
 endfunction()
 
-# weir_gather_test_kit(): weir_test, the static library of the test kit. It is linked in front of weir
-# or weir_static; which of them is the user's choice.
+# weir_gather_test_kit(): weir_test, the static library of the test kit. It is linked in front of
+# weir or weir_static; which of them is the user's choice.
 function(weir_gather_test_kit)
     add_library(weir_test STATIC $<TARGET_OBJECTS:weir_test_kit>)
     add_library(weir::test ALIAS weir_test)

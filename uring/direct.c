@@ -2,17 +2,17 @@
 /*
  * Direct descriptors: sockets that stand in a table of the ring instead of the process's.
  *
- * A place in the table is written as a number above every descriptor (WEIR_SYS_DESCRIPTOR_END and the
- * place), so that the two are never taken for each other: the system knows the number as bad, and
- * core/sys asserts that it is not asked about one. Operations of the ring name the place. For what the
- * kernel does only to plain descriptors, the socket gets one for the length of the call
+ * A place in the table is written as a number above every descriptor (WEIR_SYS_DESCRIPTOR_END and
+ * the place), so that the two are never taken for each other: the system knows the number as bad,
+ * and core/sys asserts that it is not asked about one. Operations of the ring name the place. For
+ * what the kernel does only to plain descriptors, the socket gets one for the length of the call
  * (IORING_OP_FIXED_FD_INSTALL), and -EMFILE is that call's error.
  *
- * A kernel that accepts a connection and then finds the table full drops the connection. So an accept
- * is in flight only while there is a place for all it can bring: one place for an accept of one
- * connection, and for a multishot what a completion queue holds. When fewer are left the multishot is
- * cancelled, its owner starts it again, and it becomes an accept of one; without any, -ENFILE. Sockets
- * that connect leave a multishot its places, and stay plain.
+ * A kernel that accepts a connection and then finds the table full drops the connection. So an
+ * accept is in flight only while there is a place for all it can bring: one place for an accept of
+ * one connection, and for a multishot what a completion queue holds. When fewer are left the
+ * multishot is cancelled, its owner starts it again, and it becomes an accept of one; without any,
+ * -ENFILE. Sockets that connect leave a multishot its places, and stay plain.
  */
 #define _GNU_SOURCE
 
@@ -70,8 +70,8 @@ static unsigned at_most(unsigned value, uint64_t bound)
     return value < bound ? value : (unsigned)bound;
 }
 
-/* What came last of all that is needed is FIXED_FD_INSTALL; and with DEFER_TASKRUN nothing completes
- * in the midst of a question but the question. */
+/* What came last of all that is needed is FIXED_FD_INSTALL; and with DEFER_TASKRUN nothing
+ * completes in the midst of a question but the question. */
 static bool can_have_table(struct uring *uring)
 {
     return (uring->ring.flags & IORING_SETUP_DEFER_TASKRUN) &&

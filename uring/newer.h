@@ -3,8 +3,8 @@
 #define WEIR_URING_NEWER_H
 
 /*
- * What io_uring has and the headers of old distributions (liburing 2.3) lack. Values are the kernel's
- * and never change; the kernel says at run time whether it knows them.
+ * What io_uring has and the headers of old distributions (liburing 2.3) lack. Values are the
+ * kernel's and never change; the kernel says at run time whether it knows them.
  */
 
 #include <liburing.h>

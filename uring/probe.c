@@ -20,7 +20,8 @@ enum {
     QUEUE_DEPTH_MIN = 64,  /* What want of memory shrinks it to. */
 };
 
-/* Best first. Disabled at birth, so that the thread that runs the loop becomes the single issuer. */
+/* Best first. Disabled at birth, so that the thread that runs the loop becomes the
+ * single issuer. */
 static const unsigned ladder[] = {
     COMMON | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
         IORING_SETUP_TASKRUN_FLAG,

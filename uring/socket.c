@@ -98,9 +98,9 @@ static inline int send_by_entry(struct uring *uring, weir_operation *operation, 
 }
 
 /*
- * A socket mostly has room for what is sent. Where many completions come at a time, their sends share one
- * system call; where few do, a call of its own costs less than an entry, a completion and one more turn
- * of the loop.
+ * A socket mostly has room for what is sent. Where many completions come at a time, their sends
+ * share one system call; where few do, a call of its own costs less than an entry, a completion and
+ * one more turn of the loop.
  */
 WEIR_NOINLINE static int send_at_once(struct uring *uring, weir_operation *operation,
                                       weir_handle *handle, weir_const_buffer buffer)
@@ -179,8 +179,8 @@ int weir_uring_poll(weir_backend *backend, weir_operation *operation, weir_handl
     return uring_submit(uring_of(backend), operation, &request);
 }
 
-/* The kernel hands a shutdown to one of its worker threads, always: it is left out where nothing is in
- * flight, for then closing says the same to the peer. */
+/* The kernel hands a shutdown to one of its worker threads, always: it is left out where nothing is
+ * in flight, for then closing says the same to the peer. */
 int weir_uring_close_socket(weir_backend *backend, weir_operation *operation, weir_handle *handle,
                             bool shut_down)
 {

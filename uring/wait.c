@@ -111,8 +111,8 @@ static inline void deliver(struct uring *uring, const struct io_uring_cqe *compl
 enum { FEW = 2, SENDS_AT_ONCE = 16 };
 
 /* Deliver what is there now. The entries are given back together, after their owners are told: what
- * an owner submits in turn that completes while it is being submitted finds room behind them, or the
- * kernel keeps it. */
+ * an owner submits in turn that completes while it is being submitted finds room behind them, or
+ * the kernel keeps it. */
 static void reap(struct uring *uring)
 {
     const struct io_uring_cqe *completions = uring->ring.cq.cqes;
@@ -147,9 +147,9 @@ static void count_overflow(struct uring *uring)
     uring->is_overflowing = is_overflowing;
 }
 
-/* Count a call. What it may answer, and why nothing is lost: -EINTR and -ETIME end the wait; -EBUSY and
- * -EAGAIN leave the entries in the queue for the next call. Such a call has not looked for completions
- * either, and those may be what gives the kernel its memory back. */
+/* Count a call. What it may answer, and why nothing is lost: -EINTR and -ETIME end the wait; -EBUSY
+ * and -EAGAIN leave the entries in the queue for the next call. Such a call has not looked for
+ * completions either, and those may be what gives the kernel its memory back. */
 static void check(struct uring *uring, int result)
 {
     uring->statistics->enters++;
@@ -161,7 +161,8 @@ static void check(struct uring *uring, int result)
     (void)io_uring_get_events(&uring->ring);
 }
 
-/* Submit, and let the kernel finish what is due, without blocking; no call when neither is needed. */
+/* Submit, and let the kernel finish what is due, without blocking; no call when
+ * neither is needed. */
 static void flush(struct uring *uring)
 {
     if (io_uring_sq_ready(&uring->ring) > 0)
@@ -192,8 +193,8 @@ static void block(struct uring *uring, int64_t deadline_ns)
     check(uring, io_uring_submit_and_wait_timeout(&uring->ring, &completion, 1, &timeout, NULL));
 }
 
-/* The kernel has not taken all entries. Those that wake others are done by hand; the messages still go
- * out when it takes them, and wake once more. */
+/* The kernel has not taken all entries. Those that wake others are done by hand; the messages still
+ * go out when it takes them, and wake once more. */
 WEIR_NOINLINE static void wake_by_hand(const struct uring *uring)
 {
     const struct io_uring_sq *queue = &uring->ring.sq;

@@ -2,10 +2,10 @@
 /*
  * Sending without a copy, and the region of memory that makes it cheap.
  *
- * The two completions pass unchanged: the result with IORING_CQE_F_MORE, then the notification, whose
- * result has the sign for a copy. Both name the operation. A cancel names it, too, and finds the send
- * or nothing: a notification is no request that could be cancelled, and the record is not used again
- * before it has come.
+ * The two completions pass unchanged: the result with IORING_CQE_F_MORE, then the notification,
+ * whose result has the sign for a copy. Both name the operation. A cancel names it, too, and finds
+ * the send or nothing: a notification is no request that could be cancelled, and the record is not
+ * used again before it has come.
  */
 #define _GNU_SOURCE
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing what is to be compressed. Compressing is synchronous; the coroutines only wait for next. */
+/* Writing what is to be compressed. Compressing is synchronous; the coroutines only
+ * wait for next. */
 #include <errno.h>
 
 #include "bridge.h"

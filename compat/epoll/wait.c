@@ -11,7 +11,8 @@
 
 #include "sys.h"
 
-/* Milliseconds are rounded up: a deadline is never woken for too early, to wait again for nothing. */
+/* Milliseconds are rounded up: a deadline is never woken for too early, to wait
+ * again for nothing. */
 static int to_timeout_ms(int64_t left_ns)
 {
     int64_t left_ms = left_ns / 1000000 + (left_ns % 1000000 > 0);
@@ -50,9 +51,9 @@ static int wait_until(struct weir_epoll *epoll, int64_t deadline_ns)
  * What an event says about each direction.
  *
  * Behind EPOLLRDHUP, EPOLLHUP and EPOLLERR there is an end of stream or an error to be found, which
- * has no edge of its own once this one is spent. EPOLLPRI: TCP cuts a read short at urgent data even
- * if there is more behind it, so a short read does not mean that the socket is empty; a peer could
- * stall the connection with one urgent byte.
+ * has no edge of its own once this one is spent. EPOLLPRI: TCP cuts a read short at urgent data
+ * even if there is more behind it, so a short read does not mean that the socket is empty; a peer
+ * could stall the connection with one urgent byte.
  */
 static inline unsigned ready_of(uint32_t events)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The agenda: a binary heap whose entries know their places. Its order is that of time and tie alone,
- * so it is the same wherever the alarms stand in memory. */
+/* The agenda: a binary heap whose entries know their places. Its order is that of time and tie
+ * alone, so it is the same wherever the alarms stand in memory. */
 #include "agenda.h"
 
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 #define WEIR_SIM_AGENDA_H
 
 /*
- * What is to happen when: alarms in the order of their times; those of one time in an order that the
- * seed chooses. Alarms are embedded in what they belong to.
+ * What is to happen when: alarms in the order of their times; those of one time in an order that
+ * the seed chooses. Alarms are embedded in what they belong to.
  *
  * Source: compat/sim/agenda.c. Tests: tests/sim/test_agenda.c.
  */

@@ -6,16 +6,17 @@
  * The inside of a simulated socket.
  *
  *      CLOSED --listen--> LISTENING
- *      CLOSED --connect--> CONNECTING --answer--> CONNECTED --both ends, a reset, a timeout--> CLOSED
+ *      CLOSED --connect--> CONNECTING --answer--> CONNECTED
  *                 HALF_OPEN --the first segment--> CONNECTED (made by a listener)
+ *      CONNECTED --both ends, a reset, a timeout--> CLOSED
  *
  * An end of a connection knows the other as its peer, until one of them has died: what the other
- * sends then is answered with a reset. What is sent stands with the end that it is for, in the order
- * in which it arrives. A socket is there as long as it has a descriptor, is held, waits to be
+ * sends then is answered with a reset. What is sent stands with the end that it is for, in the
+ * order in which it arrives. A socket is there as long as it has a descriptor, is held, waits to be
  * accepted, or has a connection to bring to its end.
  *
- * Source: compat/sim/network.c (what there is without a connection), compat/sim/handshake.c (how one
- * comes about), compat/sim/tcp.c (the rest).
+ * Source: compat/sim/network.c (what there is without a connection), compat/sim/handshake.c (how
+ * one comes about), compat/sim/tcp.c (the rest).
  */
 
 #include "sim.h"
@@ -215,8 +216,8 @@ void weir_sim_tcp_part(sim_socket *socket);
  * reset. */
 void weir_sim_tcp_vanish(sim_socket *socket);
 
-/** The connection is over at this end, for this reason. What was on its way to it is answered with a
- * reset. Who calls this holds the socket. */
+/** The connection is over at this end, for this reason. What was on its way to it is answered with
+ * a reset. Who calls this holds the socket. */
 void weir_sim_tcp_die(sim_socket *socket, int error);
 
 /** The same, and the peer is reset. */
@@ -228,7 +229,8 @@ void weir_sim_tcp_greet(sim_socket *socket);
 /** The peer does not answer: the timeout. */
 void weir_sim_tcp_nothing_heard(sim_alarm *alarm);
 
-/** Make it as new, but for options, a port that was asked for, and an error that nobody has seen. */
+/** Make it as new, but for options, a port that was asked for, and an error that
+ * nobody has seen. */
 void weir_sim_tcp_disconnect(sim_socket *socket);
 
 /** Drop all that it has, and clear its alarms; nobody is told. */

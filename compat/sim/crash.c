@@ -20,7 +20,8 @@ static void drop_kernels(weir_sim_host *host)
     }
 }
 
-/* The process knows signal sets. They may stand on a stack: they are looked at while there is one. */
+/* The process knows signal sets. They may stand on a stack: they are looked at
+ * while there is one. */
 static void abandon_loops(const weir_sim_host *host)
 {
     const weir_list *kernels = &host->sim->kernels;

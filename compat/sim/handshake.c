@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* How connections come about: listening, accepting, connecting.
  *
- * A SYN that finds a listener with room makes the connection's other end there, half open; the answer
- * establishes it where it began; the first segment from there, a hello, lets it be accepted. */
+ * A SYN that finds a listener with room makes the connection's other end there, half open; the
+ * answer establishes it where it began; the first segment from there, a hello, lets it be
+ * accepted. */
 #include <errno.h>
 
 #include "connection.h"

@@ -504,7 +504,8 @@ static bool is_used(const weir_sim_host *host, uint16_t port)
     return false;
 }
 
-/* A port that no socket of the host has, or 0. They come in turn, so that the first is mostly free. */
+/* A port that no socket of the host has, or 0. They come in turn, so that the first
+ * is mostly free. */
 static uint16_t free_port(weir_sim_host *host)
 {
     int tries;

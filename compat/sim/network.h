@@ -6,12 +6,12 @@
  * The simulated network: hosts, links, and TCP between sockets that never block.
  *
  * It knows programs and loops only as whoever is told that a socket has changed. Calls return what
- * the system call of that name does on Linux: a count, 0 at the end of the stream, a descriptor, or a
- * negative errno, -EAGAIN where a blocking one would wait.
+ * the system call of that name does on Linux: a count, 0 at the end of the stream, a descriptor, or
+ * a negative errno, -EAGAIN where a blocking one would wait.
  *
- * Bytes travel in segments, each an alarm of the world's agenda; a direction of a connection keeps its
- * segments in order. A direction holds at most the link's window of bytes that were sent and not yet
- * received by the other program; then sends give -EAGAIN.
+ * Bytes travel in segments, each an alarm of the world's agenda; a direction of a connection keeps
+ * its segments in order. A direction holds at most the link's window of bytes that were sent and
+ * not yet received by the other program; then sends give -EAGAIN.
  *
  * Source: compat/sim/network.c (hosts, links, descriptors, ports), compat/sim/handshake.c (how
  * connections come about), compat/sim/tcp.c (the rest). Tests: tests/sim/test_network.c,
@@ -85,8 +85,9 @@ int weir_sim_socket_open(weir_sim_host *host, weir_family family);
 int weir_sim_socket_listen(sim_socket *socket, const weir_endpoint *local,
                            const struct weir_tcp_listen_options *options);
 
-/** Release the descriptor. The connection ends as Linux ends it: with a reset when bytes are unread or
- * linger is 0, else in order, behind what was sent. The socket itself lives until it is let go. */
+/** Release the descriptor. The connection ends as Linux ends it: with a reset when bytes are unread
+ * or linger is 0, else in order, behind what was sent. The socket itself lives until it is let
+ * go. */
 void weir_sim_socket_close(weir_sim_host *host, intptr_t descriptor);
 
 /** Keep the socket though its descriptor is closed; let it go. An open descriptor holds it too. */
@@ -102,18 +103,19 @@ intptr_t weir_sim_socket_descriptor(const sim_socket *socket);
 
 /* TCP. */
 
-/** Begin to connect: 0 when it is under way, or why not (-EHOSTUNREACH, -ENETUNREACH, -EISCONN, ...). */
+/** Begin to connect: 0 when it is under way, or why not (-EHOSTUNREACH, -ENETUNREACH,
+ * -EISCONN, ...). */
 int weir_sim_socket_connect(sim_socket *socket, const weir_endpoint *peer);
 
 /** How it went: 0, -EINPROGRESS, or why it failed, once; then the socket can be connected again. */
 int weir_sim_socket_connect_result(sim_socket *socket);
 
-/** A descriptor of an established connection, -EAGAIN; -EMFILE with the connection kept; -EINVAL when it
- * does not listen any more. */
+/** A descriptor of an established connection, -EAGAIN; -EMFILE with the connection kept; -EINVAL
+ * when it does not listen any more. */
 int weir_sim_socket_accept(sim_socket *socket);
 
-/** Lose the oldest connection that waits to be accepted; its peer is reset. Returns whether there was
- * one. */
+/** Lose the oldest connection that waits to be accepted; its peer is reset. Returns whether
+ * there was one. */
 bool weir_sim_socket_lose(sim_socket *socket);
 
 /** Up to limit bytes, which is not 0, into the buffers in order. */

@@ -16,8 +16,8 @@
  *      crash.c     hosts that lose their programs
  *      agenda.c    what is to happen when
  *
- * One thing runs at a time: a program, on a fiber of its own, or the world between two of them. What a
- * program does is atomic up to the next call of weir_sim_interleave or weir_sim_block.
+ * One thing runs at a time: a program, on a fiber of its own, or the world between two of them.
+ * What a program does is atomic up to the next call of weir_sim_interleave or weir_sim_block.
  */
 
 #include <weir/sim.h>
@@ -57,8 +57,8 @@ typedef struct sim_program {
 
 /* Events. */
 
-/** What is traced and hashed, beside faults and operations (kernel.h). The number counts: new kinds go
- * to the end. */
+/** What is traced and hashed, beside faults and operations (kernel.h). The number counts: new kinds
+ * go to the end. */
 enum sim_what {
     SIM_PROGRAM_BEGINS,
     SIM_PROGRAM_ENDS,
@@ -95,8 +95,8 @@ struct weir_sim_trace {
 
 struct sim_frame;
 
-/** What programs' child frames are made of. Freed ones are filled and kept for a while, to see whether
- * somebody writes to them. */
+/** What programs' child frames are made of. Freed ones are filled and kept for a while, to see
+ * whether somebody writes to them. */
 struct sim_frames {
     weir_memory memory;
     weir_sim *sim;
@@ -207,7 +207,8 @@ enum sim_fault_kind {
     SIM_FAULT_KIND_COUNT
 };
 
-/** Whether a fault occurs (faults.c); counts and traces it: where the calling program runs, or on a host. */
+/** Whether a fault occurs (faults.c); counts and traces it: where the calling program
+ * runs, or on a host. */
 bool weir_sim_fault(weir_sim *sim, unsigned thousandths, enum sim_fault_kind kind);
 bool weir_sim_fault_at(weir_sim_host *host, unsigned thousandths, enum sim_fault_kind kind);
 

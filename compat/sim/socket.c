@@ -261,9 +261,9 @@ static bool is_on_its_way(const sim_operation *operation)
     return operation && operation->state != SIM_INSIDE;
 }
 
-/* A kernel may have the result at once, and then it never owned anything. But nothing overtakes what
- * has been started on the socket and has not entered, or has completed and was not reaped: whoever
- * answers at once does and tells everything at once. */
+/* A kernel may have the result at once, and then it never owned anything. But nothing overtakes
+ * what has been started on the socket and has not entered, or has completed and was not reaped:
+ * whoever answers at once does and tells everything at once. */
 static bool is_tried_at_once(const sim_operation *operation)
 {
     const sim_attached *attached = operation->attached;
@@ -385,7 +385,8 @@ int weir_sim_kernel_poll(weir_backend *backend, weir_operation *operation, weir_
     return weir_sim_operation_queue(self);
 }
 
-/* Nothing is in flight but a receive into lent buffers, whose cancel goes before whatever follows. */
+/* Nothing is in flight but a receive into lent buffers, whose cancel goes before
+ * whatever follows. */
 static bool is_being_left(const sim_attached *attached)
 {
     const sim_operation *receive = attached->pending[WEIR_READING];

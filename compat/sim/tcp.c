@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Connections: what travels on them, and how they end.
  *
- * What a program sees is what Linux shows: the order in which a receive looks at bytes, end and error,
- * an error that is reported once, a reset that leaves what came before it. Acknowledgements take no
- * time, and nothing is lost but by cut links. */
+ * What a program sees is what Linux shows: the order in which a receive looks at bytes, end and
+ * error, an error that is reported once, a reset that leaves what came before it. Acknowledgements
+ * take no time, and nothing is lost but by cut links. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,8 +85,8 @@ void weir_sim_tcp_part(sim_socket *socket)
     socket->peer = NULL;
 }
 
-/* A reset goes to a socket. The queue of what was not sent yet is dropped by a reset on Linux, so it
- * may come before bytes that a program has sent before it. */
+/* A reset goes to a socket. The queue of what was not sent yet is dropped by a reset on Linux, so
+ * it may come before bytes that a program has sent before it. */
 static void send_reset(sim_socket *to)
 {
     weir_sim *sim = sim_tcp_world(to);
@@ -154,7 +154,8 @@ void weir_sim_tcp_abort(sim_socket *socket, int error)
     weir_sim_socket_release(socket);
 }
 
-/* What a reset does to who is connected: Linux says that the peer had ended its direction before. */
+/* What a reset does to who is connected: Linux says that the peer had ended its
+ * direction before. */
 static int reset_error(const sim_socket *socket)
 {
     return socket->end_received ? -EPIPE : -ECONNRESET;

@@ -2,9 +2,9 @@
 /*
  * Threads, mutexes and conditions: programs on the host of who starts them, and what they wait for.
  *
- * Nobody is queued: who waits is a program that is blocked on this object, and the seed chooses among
- * them. A mutex that is given back is up for grabs, as that of a system is: who was woken for it may
- * find it taken.
+ * Nobody is queued: who waits is a program that is blocked on this object, and the seed chooses
+ * among them. A mutex that is given back is up for grabs, as that of a system is: who was woken for
+ * it may find it taken.
  *
  * Thread: that of the world. Scripts, which run on the world's own fiber, may lock a mutex too.
  */

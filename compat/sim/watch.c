@@ -4,8 +4,8 @@
  * touched it all the same.
  *
  * The words of a record that are the backend's are marked, and so is the memory of a receive, whose
- * bytes come only when it is reaped. What a send takes is compared with what it was. Frames that were
- * freed are filled, and looked at before their memory goes back.
+ * bytes come only when it is reaped. What a send takes is compared with what it was. Frames that
+ * were freed are filled, and looked at before their memory goes back.
  */
 #include <stddef.h>
 #include <stdlib.h>

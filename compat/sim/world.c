@@ -2,8 +2,9 @@
 /*
  * Worlds: programs and their scheduler, the clock, scripts, and the system that programs see.
  *
- * The scheduler runs on the fiber of weir_sim_run's caller. Each round it fires what is due, and goes
- * to one of the programs that are ready, which the seed chooses. When none is, the clock jumps.
+ * The scheduler runs on the fiber of weir_sim_run's caller. Each round it fires what is due, and
+ * goes to one of the programs that are ready, which the seed chooses. When none is, the clock
+ * jumps.
  */
 #include <errno.h>
 #include <stdlib.h>

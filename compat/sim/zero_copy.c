@@ -2,9 +2,9 @@
 /*
  * Sending without a copy.
  *
- * The send is an operation like any other until its result; then its socket may have another, and be
- * closed, and the operation stays for its notification, with the memory. Whether the kernel does it at
- * all, whether it copies and when the notification comes is the seed's.
+ * The send is an operation like any other until its result; then its socket may have another, and
+ * be closed, and the operation stays for its notification, with the memory. Whether the kernel does
+ * it at all, whether it copies and when the notification comes is the seed's.
  */
 #include <errno.h>
 
@@ -14,7 +14,8 @@ static const int64_t ACKNOWLEDGED_NS = 5 * 1000 * 1000; /* When a notification c
 static const int64_t LATE_NS = INT64_C(3000000000); /* and when the peer does not acknowledge; */
 static const int64_t GIVEN_UP_NS = 20 * 1000;       /* and when the connection is broken off. */
 
-/* What kernel this is: io_uring's way, with a network that cannot gather, or which can; or epoll's. */
+/* What kernel this is: io_uring's way, with a network that cannot gather, or which
+ * can; or epoll's. */
 static bool can_send(sim_kernel *kernel)
 {
     static const unsigned copies[] = {0, 500, 1000};

@@ -3,10 +3,11 @@
 #define WEIR_THREAD_H
 
 /*
- * What the library knows of the calling thread: all of its thread-locals that say where a thread is.
+ * What the library knows of the calling thread: all of its thread-locals that say
+ * where a thread is.
  *
- * They stand together so that a simulator, which runs many threads of control on one of the system's,
- * can exchange them when it goes from one to the next.
+ * They stand together so that a simulator, which runs many threads of control on one of the
+ * system's, can exchange them when it goes from one to the next.
  *
  * Source: core/base/thread.c.
  */

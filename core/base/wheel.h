@@ -29,7 +29,8 @@
 
 #include <weir/wheel.h>
 
-/** Start empty, at a time from 0 to below INT64_MAX. An empty wheel holds nothing: there is no fini. */
+/** Start empty, at a time from 0 to below INT64_MAX. An empty wheel holds nothing:
+ * there is no fini. */
 void weir_wheel_init(weir_wheel *wheel, int64_t now_ns);
 
 /**

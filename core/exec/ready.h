@@ -29,7 +29,8 @@ static inline void weir_ready_push(weir_ready *ready, weir_task *task)
     ready->last = task;
 }
 
-/** Push to an inbox. Returns whether it was empty. Order: publishes the task to weir_inbox_drain. */
+/** Push to an inbox. Returns whether it was empty. Order: publishes the task to
+ * weir_inbox_drain. */
 static inline bool weir_inbox_push(weir_task **inbox, weir_task *task)
 {
     weir_task *top = __atomic_load_n(inbox, __ATOMIC_RELAXED);
@@ -61,11 +62,12 @@ static inline void weir_ready_run_task(weir_task *task)
 }
 
 /**
- * One turn: run tasks until the queue is empty or the budget is spent. Returns how many were resumed.
+ * One turn: run tasks until the queue is empty or the budget is spent. Returns how
+ * many were resumed.
  *
- * Resumptions and inline completions are budgeted apart; when either is spent the turn is over. Inline
- * completions are dealt out in slices, so that however many tasks never suspend, each waits for a
- * slice of every other only. Inline: a loop does it once for each message.
+ * Resumptions and inline completions are budgeted apart; when either is spent the turn is over.
+ * Inline completions are dealt out in slices, so that however many tasks never suspend, each waits
+ * for a slice of every other only. Inline: a loop does it once for each message.
  *
  * @budget  how many tasks to resume, and how many operations may complete without waiting
  */

@@ -35,8 +35,9 @@ static weir_task *root_end(weir_root *root)
     return NULL;
 }
 
-/* What runs the tree: the executor, if one task at a time is all that it runs. A task on a pool sees its
- * tree's strand as its executor: what it launches there is a tree of its own, on the pool. */
+/* What runs the tree: the executor, if one task at a time is all that it runs. A task on a pool
+ * sees its tree's strand as its executor: what it launches there is a tree of its own, on the
+ * pool. */
 static weir_executor *serial(weir_root *root, weir_executor *executor)
 {
     executor = weir_strand_lasting(executor);
@@ -141,8 +142,8 @@ static void bridge_done(weir_root *root, weir_result result)
     weir_executor_post(bridge->home, &root->task);
 }
 
-/* A stop that is in force crosses with the child, which runs all the same, as one that is called does:
- * it may own what it has to close. */
+/* A stop that is in force crosses with the child, which runs all the same, as one that is called
+ * does: it may own what it has to close. */
 weir_task *weir_run_on(weir_task *task, weir_bridge *bridge, weir_executor *executor,
                        weir_task *child)
 {

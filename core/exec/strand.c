@@ -2,19 +2,19 @@
 /*
  * Strands: an inbox for everybody, a queue for the one thread whose turn it is, and one courier.
  *
- * The courier is the token: who runs it holds the turn, and with it every field but `inbox`. It is on
- * its way from the post that finds the strand idle until the turn that leaves it idle, so it is never
- * posted twice. The inbox says which: it holds
+ * The courier is the token: who runs it holds the turn, and with it every field but `inbox`. It is
+ * on its way from the post that finds the strand idle until the turn that leaves it idle, so it is
+ * never posted twice. The inbox says which: it holds
  *
  *      the courier    it is at home: nothing is queued, nobody holds the turn
  *      NULL           a turn is due or taken, and nobody posted meanwhile
  *      a task         the newest of a stack by down.next
  *
- * A push is acq_rel: it releases its task to the take-over, and when it finds the courier at home it
- * has acquired what the last turn released by sending it there, and hands that on through the inner
- * executor. Who did not find the courier at home touches nothing after the push, and who did touches
- * nothing after its post; a turn touches nothing after it sent the courier home or away. So a strand
- * may end as soon as it is seen idle.
+ * A push is acq_rel: it releases its task to the take-over, and when it finds the courier at home
+ * it has acquired what the last turn released by sending it there, and hands that on through the
+ * inner executor. Who did not find the courier at home touches nothing after the push, and who did
+ * touches nothing after its post; a turn touches nothing after it sent the courier home or away. So
+ * a strand may end as soon as it is seen idle.
  */
 #include <weir/strand.h>
 
@@ -71,8 +71,8 @@ static bool is_drained(const weir_strand *strand)
     return !strand->ready.first && !inbox_has_tasks(strand);
 }
 
-/* Send the courier home, unless somebody posts at this moment. Releases the strand, to who finds the
- * courier there: inbox_push and is_idle. */
+/* Send the courier home, unless somebody posts at this moment. Releases the strand, to who finds
+ * the courier there: inbox_push and is_idle. */
 static bool inbox_close(weir_strand *strand)
 {
     weir_task *nobody = NULL;
@@ -141,8 +141,9 @@ const struct weir_executor_ops weir_strand_executor_ops = {
 
 /* Turns. */
 
-/* Run what is queued, and what arrives meanwhile, within the budget. That of operations that complete
- * without waiting begins anew with each arrival, so a turn has at most a slice of them a resumption. */
+/* Run what is queued, and what arrives meanwhile, within the budget. That of operations that
+ * complete without waiting begins anew with each arrival, so a turn has at most a slice of them a
+ * resumption. */
 static void take_turn(weir_strand *strand)
 {
     int left = strand->budget;

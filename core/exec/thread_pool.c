@@ -5,8 +5,8 @@
  * A thread is woken only when one sleeps, and under the mutex: who posts the last task of the pool
  * touches it no more once it has unlocked, so the pool may end then.
  *
- * Whether the pool is quiet changes only by a task that runs on it, or by one that is posted to it. So
- * the last thread to go to sleep says so, and who frees the pool looks again each time.
+ * Whether the pool is quiet changes only by a task that runs on it, or by one that is posted to it.
+ * So the last thread to go to sleep says so, and who frees the pool looks again each time.
  */
 #include <weir/thread_pool.h>
 

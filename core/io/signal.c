@@ -2,10 +2,11 @@
 /*
  * Signal sets: a signal is a post.
  *
- * The handler walks a fixed table of open sets, marks the number in each that wants it and posts that
- * set's courier. It takes no lock and allocates nothing. A slot counts the handlers inside it, so
- * that closing a set can wait until none touches it: a handler never blocks, so the wait is short,
- * and one that interrupts the closing thread itself has returned before that thread looks again.
+ * The handler walks a fixed table of open sets, marks the number in each that wants it and posts
+ * that set's courier. It takes no lock and allocates nothing. A slot counts the handlers inside it,
+ * so that closing a set can wait until none touches it: a handler never blocks, so the wait is
+ * short, and one that interrupts the closing thread itself has returned before that thread looks
+ * again.
  */
 #include <weir/signal.h>
 
@@ -75,7 +76,8 @@ static weir_task *courier_resume(weir_task *task)
     weir_task *waiter = set->waiter;
     int number;
 
-    /* Order: an exchange, so that it also acquires what a handler marked before it saw posted set. */
+    /* Order: an exchange, so that it also acquires what a handler marked before it
+     * saw posted set. */
     (void)__atomic_exchange_n(&set->posted, 0, __ATOMIC_ACQ_REL);
     if (set->closer) {
         weir_loop *loop = set->loop;

@@ -51,8 +51,8 @@ static inline bool tcp_is_between_parts(const weir_tcp_socket *socket,
 }
 
 /**
- * What is under way and composed of parts (weir_read_until, a sink's commit), or NULL: the child task that awaits them,
- * here or, between two parts, on the ready queue.
+ * What is under way and composed of parts (weir_read_until, a sink's commit), or NULL: the child
+ * task that awaits them, here or, between two parts, on the ready queue.
  */
 static inline weir_task *tcp_composed_of(const weir_tcp_socket *socket,
                                          enum weir_direction direction)

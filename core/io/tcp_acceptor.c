@@ -4,7 +4,8 @@
  *
  * One multishot accept serves all waiting tasks; it is armed when the first task waits and stays
  * armed, so that a busy server pays nothing per connection. Connections that come when nobody waits
- * stand in a queue; when it is long the accept is cancelled and the kernel's backlog holds the rest.
+ * stand in a queue; when it is long the accept is cancelled and the kernel's backlog
+ * holds the rest.
  *
  *      IDLE --a task waits--> ARMED --queue is long--> PAUSING --cancelled--> IDLE
  *                              '--no descriptors--> STARVED --delay, or a descriptor--> ARMED
@@ -327,8 +328,8 @@ static bool is_lasting(int error)
     return error != -ECANCELED && !weir_sys_is_lost_connection(error);
 }
 
-/* An accept failed for want of something. If a socket has been closed since it was armed, that may have
- * been before: then nobody will tell, and it is worth another try. */
+/* An accept failed for want of something. If a socket has been closed since it was armed, that may
+ * have been before: then nobody will tell, and it is worth another try. */
 static void met_a_shortage(weir_tcp_acceptor *acceptor)
 {
     if (acceptor->closed_count == acceptor->handle.loop->closed_count)

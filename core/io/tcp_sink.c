@@ -2,10 +2,10 @@
 /*
  * Buffer sinks on TCP sockets.
  *
- * A sink holds chunks of the loop's: those whose bytes are committed and not sent, and at the end the
- * one that is prepared. A commit is a child task that sends them one by one: small ones by a plain
- * write, and large ones by the chunk's own operation, whose result wakes the task; the notification
- * only sends the chunk home, and finds neither sink nor socket.
+ * A sink holds chunks of the loop's: those whose bytes are committed and not sent, and at the end
+ * the one that is prepared. A commit is a child task that sends them one by one: small ones by a
+ * plain write, and large ones by the chunk's own operation, whose result wakes the task; the
+ * notification only sends the chunk home, and finds neither sink nor socket.
  */
 #include <weir/tcp_sink.h>
 

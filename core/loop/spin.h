@@ -11,14 +11,14 @@
  *
  *  - a spin that found something makes the next one longer (by a quarter), one that did not shorter
  *    (by an eighth), between a floor and the caller's bound;
- *  - a spin that goes on for long offers its processor to others, once. When one of them took it, it
- *    ends and counts as a probe that failed, for a sleep costs less than a turn of somebody else's;
- *    and until an offer is not taken, what is found sooner does not make up for that;
+ *  - a spin that goes on for long offers its processor to others, once. When one of them took it,
+ *    it ends and counts as a probe that failed, for a sleep costs less than a turn of somebody
+ *    else's; and until an offer is not taken, what is found sooner does not make up for that;
  *  - when misses have brought it under the floor it stops spinning, and probes again after a number
- *    of short sleeps that doubles each time a probe fails. An idle loop therefore burns nothing, and
- *    one that shares its processor with its peer almost nothing;
- *  - only the last sleeps before a probe are timed, for reading the clock costs as much as a spin may
- *    save.
+ *    of short sleeps that doubles each time a probe fails. An idle loop therefore burns nothing,
+ *    and one that shares its processor with its peer almost nothing;
+ *  - only the last sleeps before a probe are timed, for reading the clock costs as much as a
+ *    spin may save.
  *
  * Knows no clock and no backend. Source: core/loop/spin.c. Tests: tests/unit/test_spin.c.
  */

@@ -2,8 +2,8 @@
 /*
  * What a loop has counted, for reading.
  *
- * Whoever does the work counts it, a batch at a time; what need not be counted, because it can be read
- * off, is read off here.
+ * Whoever does the work counts it, a batch at a time; what need not be counted, because it can be
+ * read off, is read off here.
  */
 #include <inttypes.h>
 

@@ -5,11 +5,11 @@
 /*
  * Sending without a copy: when it is tried, and the loop's own memory to send from.
  *
- * Whether the kernel will copy after all is not known beforehand: it does where the network card cannot
- * gather, and so far on the way to oneself, where that is therefore taken for granted. So it is tried,
- * the notifications tell, and after a few copies in a row a class of peers is sent copies at once; now
- * and then, more and more rarely, one send probes again.
- * Counted in sends and not in time, so that a loop that sends nothing asks nothing.
+ * Whether the kernel will copy after all is not known beforehand: it does where the network card
+ * cannot gather, and so far on the way to oneself, where that is therefore taken for granted. So it
+ * is tried, the notifications tell, and after a few copies in a row a class of peers is sent copies
+ * at once; now and then, more and more rarely, one send probes again. Counted in sends and not in
+ * time, so that a loop that sends nothing asks nothing.
  *
  *      TRYING --a few copies in a row, or a refusal--> COPYING (for so many sends) --> a probe
  *        ^                                                ^ '--copied: four times as many--'
@@ -20,8 +20,9 @@
  * neither it goes to whoever has waited longest, or on a stack: last used first. It belongs to the
  * loop, so that a notification may come when sink and socket are gone, or not at all.
  *
- * Loop's thread. Source: zero_copy.c. Tests: tests/unit/test_zero_copy.c, tests/contract/test_sink.c,
- * tests/contract/test_zero_copy.c, tests/backend/test_uring_zero_copy.c.
+ * Loop's thread. Source: zero_copy.c. Tests: tests/unit/test_zero_copy.c,
+ * tests/contract/test_sink.c, tests/contract/test_zero_copy.c,
+ * tests/backend/test_uring_zero_copy.c.
  */
 
 #include <stdbool.h>
@@ -69,7 +70,8 @@ typedef struct weir_chunk {
     bool is_refused; /* Its bytes are to be sent as a copy. */
 } weir_chunk;
 
-/** Told that who has waited longest has a chunk, which is held from now on. waiting is on no list. */
+/** Told that who has waited longest has a chunk, which is held from now on. waiting
+ * is on no list. */
 typedef void weir_chunk_given_fn(weir_list_node *waiting, weir_chunk *chunk);
 
 /** What is known of a class of peers. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Base64. Coding is synchronous and knows of no task; the coroutines only wait for the other stream.
- * They live in the filters, and run when an operation cannot be answered from what is held.
+ * Base64. Coding is synchronous and knows of no task; the coroutines only wait for the other
+ * stream. They live in the filters, and run when an operation cannot be answered from what is held.
  */
 #include <weir/base64.h>
 
@@ -42,7 +42,8 @@ static int sextet_of(weir_base64_decoder *self, unsigned char character)
     return self->padding > 0 ? NO_DIGIT : digit_of(character);
 }
 
-/* Store the bytes of a complete group. Returns how many; 0: what padding leaves over is not zero. */
+/* Store the bytes of a complete group. Returns how many; 0: what padding leaves
+ * over is not zero. */
 static size_t close_group(weir_base64_decoder *self, unsigned char *to)
 {
     uint32_t left_over = (UINT32_C(1) << 8 * self->padding) - 1;
@@ -59,8 +60,8 @@ static size_t close_group(weir_base64_decoder *self, unsigned char *to)
     return (size_t)GROUP_BYTES - self->padding;
 }
 
-/* Where next is read to: behind the characters of a group that is on its way, whose bytes will be as
- * many at most. So bytes never overtake the characters that they are decoded from. */
+/* Where next is read to: behind the characters of a group that is on its way, whose bytes will be
+ * as many at most. So bytes never overtake the characters that they are decoded from. */
 static weir_buffer room(weir_base64_decoder *self)
 {
     return weir_buffer_of(self->memory + GROUP_BYTES, sizeof self->memory - GROUP_BYTES);

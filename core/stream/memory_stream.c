@@ -157,7 +157,8 @@ static size_t writer_prepare(weir_buffer_sink *sink, weir_buffer *ret_buffers, s
     return r.error ? 0 : r.count;
 }
 
-/* What is committed is data at once, also after a stop. Of 0 bytes: try again whether there is room. */
+/* What is committed is data at once, also after a stop. Of 0 bytes: try again whether
+ * there is room. */
 static weir_task *writer_commit(weir_task *task, weir_buffer_sink *sink, size_t size)
 {
     weir_memory_writer *writer = WEIR_CONTAINER_OF(sink, weir_memory_writer, sink);

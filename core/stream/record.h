@@ -9,8 +9,8 @@
 #include <weir/stream.h>
 
 /**
- * What is composed of parts: the child of whoever awaits it, in a frame of the environment's that is
- * given back when it ends. Its half of the stream knows it meanwhile.
+ * What is composed of parts: the child of whoever awaits it, in a frame of the environment's that
+ * is given back when it ends. Its half of the stream knows it meanwhile.
  */
 typedef struct weir_transfer {
     weir_task task;
@@ -89,7 +89,8 @@ static inline void weir_stream_claim(weir_task *task, weir_resume_fn *resume)
     weir_task_init(task, resume);
 }
 
-/** Whether an error came from a stop of the task and not from the stream, which does not keep it. */
+/** Whether an error came from a stop of the task and not from the stream, which
+ * does not keep it. */
 static inline bool weir_stream_is_stop(int error)
 {
     return error == WEIR_CANCELLED || error == WEIR_TIMED_OUT;

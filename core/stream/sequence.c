@@ -3,8 +3,9 @@
 #include "record.h"
 
 /*
- * A part is offered the caller's array as it is, however long, where the rest of the sequence begins
- * with a whole buffer. Where it begins inside one, the part is offered a window that is cut there.
+ * A part is offered the caller's array as it is, however long, where the rest of the sequence
+ * begins with a whole buffer. Where it begins inside one, the part is offered a window that is cut
+ * there.
  */
 
 static weir_task *read_some_of_rest(weir_task *task, weir_transfer *self)

@@ -3,8 +3,9 @@
 #include "record.h"
 
 /*
- * A part reads into what memory the buffer has. If that is little it grows: by so much that a stream
- * of many bytes is not read in small pieces, and a connection that is idle does not hold much.
+ * A part reads into what memory the buffer has. If that is little it grows: by so much that a
+ * stream of many bytes is not read in small pieces, and a connection that is idle does not hold
+ * much.
  */
 enum { PART_MIN = 2048, PART_MAX = 65536 };
 
@@ -31,8 +32,8 @@ static weir_task *read_part(weir_task *task, weir_transfer *self, size_t count)
     return weir_read_some_v(task, self->half.in, self->window.in, count);
 }
 
-/* Look at what a part brought. Result: bytes of the message, 0: go on. A message that is complete is
- * success, whatever the part says beside its bytes. */
+/* Look at what a part brought. Result: bytes of the message, 0: go on. A message that is complete
+ * is success, whatever the part says beside its bytes. */
 static weir_result match_part(weir_transfer *self, weir_result part)
 {
     weir_dynamic_buffer *buffer = self->rest.until.buffer;

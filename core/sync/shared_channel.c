@@ -3,10 +3,10 @@
  * Shared channels: the rules of channels under a lock, and couriers.
  *
  * Under the lock an operation either happens, or leaves a record on a list. Who takes a record off
- * the list owns it: a stop, on the waiter's own thread, completes the waiter there and then; anybody
- * else has copied the item and sends the record's courier home, which completes the waiter. So the
- * item has moved exactly if the courier is on its way, and a waiter never completes while another
- * thread may still touch its record.
+ * the list owns it: a stop, on the waiter's own thread, completes the waiter there and then;
+ * anybody else has copied the item and sends the record's courier home, which completes the waiter.
+ * So the item has moved exactly if the courier is on its way, and a waiter never completes while
+ * another thread may still touch its record.
  *
  * The lock's release is the last touch of the channel, and the post the last touch of the record:
  * once either can be seen, the memory may go.

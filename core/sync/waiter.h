@@ -3,8 +3,8 @@
 #define WEIR_WAITER_H
 
 /*
- * What the objects here have in common: tasks of one executor that wait in a row, and the arrival of
- * couriers from other threads.
+ * What the objects here have in common: tasks of one executor that wait in a row, and the arrival
+ * of couriers from other threads.
  *
  * Thread: that executor's.
  */
@@ -29,8 +29,8 @@ WEIR_MUST_USE weir_task *weir_waiter_suspend(weir_task *task, weir_list *waiters
 weir_task *weir_waiter_serve(weir_list *waiters);
 
 /**
- * Complete a WAITING task from a courier that has arrived on its thread: return the task, and it goes
- * on in the courier's place.
+ * Complete a WAITING task from a courier that has arrived on its thread: return the task, and it
+ * goes on in the courier's place.
  */
 WEIR_MUST_USE static inline weir_task *weir_waiter_arrive(weir_task *task, int error, size_t count)
 {

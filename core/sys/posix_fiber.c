@@ -2,15 +2,16 @@
 /*
  * Fibers: made by makecontext, switched by _setjmp and _longjmp.
  *
- * swapcontext alone would do, but it saves and restores the mask of signals, a system call that takes
- * twenty times as long as the rest of a switch (250 ns against 12). All fibers of a thread share its
- * mask, so a context is only used to get onto a new stack, with the mask of that moment.
+ * swapcontext alone would do, but it saves and restores the mask of signals, a system call that
+ * takes twenty times as long as the rest of a switch (250 ns against 12). All fibers of a thread
+ * share its mask, so a context is only used to get onto a new stack, with the mask of that moment.
  *
  * Sanitizers intercept _longjmp and forget what they know of the stack that it leaves, and they
- * intercept swapcontext likewise. They leave getcontext and setcontext alone: their builds use these.
+ * intercept swapcontext likewise. They leave getcontext and setcontext alone: their
+ * builds use these.
  *
- * A stack is a mapping of its own, with a page below that faults. It is not kept for the next fiber:
- * that begins with zeros, whatever ran before it (a mapping with its faults takes 14 us).
+ * A stack is a mapping of its own, with a page below that faults. It is not kept for the next
+ * fiber: that begins with zeros, whatever ran before it (a mapping with its faults takes 14 us).
  *
  * Thread: a fiber belongs to the thread that made it.
  */

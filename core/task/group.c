@@ -2,9 +2,9 @@
 /*
  * Combinators: one record for the waiter and all its children.
  *
- * when_all and when_any differ in two places only: which child decides, and what is counted. A child
- * that decides is chosen; until one does, the first to finish is, so that at the end there is always
- * one whose error to report. When none of when_all's children failed, that error is 0.
+ * when_all and when_any differ in two places only: which child decides, and what is counted. A
+ * child that decides is chosen; until one does, the first to finish is, so that at the end there is
+ * always one whose error to report. When none of when_all's children failed, that error is 0.
  *
  * Every child is joined to the same weir_join. Which one it is says its address, so its index is
  * looked for at most once an await, and whether it lives says its state.

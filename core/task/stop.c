@@ -65,8 +65,8 @@ void weir_task_stop_inside_shield(weir_task *task, unsigned bits)
     stop_walk(task, bits);
 }
 
-/* What of a request is news. An expiry from outside is never taken back, and who is called or joined
- * after it inherits it, so that the first counts for all. */
+/* What of a request is news. An expiry from outside is never taken back, and who is called or
+ * joined after it inherits it, so that the first counts for all. */
 static unsigned news_of(weir_stop_source *source, unsigned bits)
 {
     unsigned known = source->has_expired ? WEIR_STOP_EXPIRED : 0;

@@ -6,7 +6,8 @@
 
 #include <weir/stop.h>
 
-/** weir_task_stop for a deadline that the task armed inside its shield: the shield does not apply. */
+/** weir_task_stop for a deadline that the task armed inside its shield: the shield
+ * does not apply. */
 void weir_task_stop_inside_shield(weir_task *task, unsigned bits);
 
 #endif

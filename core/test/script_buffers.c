@@ -102,8 +102,8 @@ static size_t script_prepare(weir_buffer_sink *sink, weir_buffer *ret_buffers, s
     return count;
 }
 
-/* Pass on what the script has room for. Wrong bytes are told before bytes too many, which are held from
- * then on. */
+/* Pass on what the script has room for. Wrong bytes are told before bytes too many, which are
+ * held from then on. */
 static weir_result pass_on(weir_script_way *way)
 {
     weir_script_sink *self = WEIR_CONTAINER_OF(way, weir_script_sink, way);

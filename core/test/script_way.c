@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What scripted streams, sources and sinks have in common: a way is a state of its own; what an operation
- * does to it is a function that is called when the operation completes: in its starter, by a courier, or
- * by the test.
+ * What scripted streams, sources and sinks have in common: a way is a state of its own; what an
+ * operation does to it is a function that is called when the operation completes: in its starter,
+ * by a courier, or by the test.
  */
 #include "script_way.h"
 

@@ -17,7 +17,8 @@ static inline size_t weir_script_way_chunk(const weir_script_way *way, size_t si
     return chunk_max > 0 && chunk_max < size ? chunk_max : size;
 }
 
-/** Start an operation: move is called when it completes, at the script's pace, and gives its result. */
+/** Start an operation: move is called when it completes, at the script's pace, and
+ * gives its result. */
 weir_task *weir_script_way_start(weir_task *task, weir_script_way *way,
                                  weir_result (*move)(weir_script_way *way));
 

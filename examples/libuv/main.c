@@ -113,7 +113,8 @@ static int server_listen(struct server *server, int port)
     return fflush(stdout);
 }
 
-/* A signal does not keep the loop running: it returns when the listener and all sessions are gone. */
+/* A signal does not keep the loop running: it returns when the listener and all
+ * sessions are gone. */
 static int server_watch(struct server *server, uv_signal_t *signal, int number)
 {
     int error = uv_signal_init(&server->loop, signal);

@@ -3,8 +3,9 @@
  * libuv's loop as an executor.
  *
  * What becomes ready starts `hurry` and `turn`: an active idle handle keeps the loop from blocking,
- * and the check handle, which comes right behind the loop's I/O, runs the tasks. A turn has a budget,
- * so libuv's own callbacks are never starved, and the I/O of one turn of the loop is answered in it.
+ * and the check handle, which comes right behind the loop's I/O, runs the tasks. A turn has a
+ * budget, so libuv's own callbacks are never starved, and the I/O of one turn of the loop is
+ * answered in it.
  */
 #include "uv_executor.h"
 
@@ -37,8 +38,8 @@ static void timer_expired(uv_timer_t *handle)
 }
 
 /* The loop's time is uv_hrtime() in whole milliseconds as of its latest look, and its timers count
- * from there: a due time in milliseconds of the same clock is met whenever that look was. Rounded up,
- * or the loop would turn without rest for what is left of a millisecond. */
+ * from there: a due time in milliseconds of the same clock is met whenever that look was. Rounded
+ * up, or the loop would turn without rest for what is left of a millisecond. */
 static void arm_timer(weir_uv *uv)
 {
     int64_t next_ns = weir_manual_next_ns(&uv->manual);

@@ -8,8 +8,8 @@
  * It is a manual executor (<weir/manual.h>) and four handles that know when to poll it: whenever
  * something is ready, right behind the loop's I/O. While nothing is, it costs the loop nothing.
  * Trees keep the loop running as handles do: uv_run() returns when none lives and no handle is
- * active. Deadlines and sleeps stand on uv_hrtime(), with the milliseconds of libuv's timers: late by
- * one at most, never early.
+ * active. Deadlines and sleeps stand on uv_hrtime(), with the milliseconds of libuv's timers: late
+ * by one at most, never early.
  *
  *      weir_uv_open --> weir_run_async, ... uv_run --> weir_uv_close --> uv_run calls closed
  *

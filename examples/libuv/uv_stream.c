@@ -99,9 +99,9 @@ static weir_task *stream_read_some(weir_task *task, weir_read_stream *in, weir_b
 }
 
 /*
- * Writing. What there is room for is written at once. When there is none, a request brings the first
- * bytes, in memory of the stream's own, so that a stop need not wait for a peer that does not read.
- * An older request whose writer was stopped is waited for first.
+ * Writing. What there is room for is written at once. When there is none, a request brings the
+ * first bytes, in memory of the stream's own, so that a stop need not wait for a peer that does not
+ * read. An older request whose writer was stopped is waited for first.
  */
 
 static void write_completed(weir_uv_stream *self, int error, size_t count)

@@ -12,12 +12,12 @@
  *      weir_read_some(task, &connection.stream.in, buffer)
  *      weir_uv_stream_close(task, &connection)
  *
- * What <weir/stream.h> says of streams holds. A stop is exact in both directions, and at once: bytes
- * that it does not count were neither read nor written. No operation allocates.
+ * What <weir/stream.h> says of streams holds. A stop is exact in both directions, and at once:
+ * bytes that it does not count were neither read nor written. No operation allocates.
  *
- * A write that finds no room hands libuv its first WEIR_UV_STAGE_SIZE bytes, copied, and goes on when
- * they are gone. If it is stopped before, they count as written: libuv cannot give them back. They go
- * out before anything that is written later, and are dropped by a close.
+ * A write that finds no room hands libuv its first WEIR_UV_STAGE_SIZE bytes, copied, and goes on
+ * when they are gone. If it is stopped before, they count as written: libuv cannot give them back.
+ * They go out before anything that is written later, and are dropped by a close.
  *
  * Thread: that of the loop, and tasks on its executor. libuv's programs ignore SIGPIPE. POSIX: on
  * Windows libuv fills a buffer after it was asked to stop.

@@ -29,7 +29,8 @@ typedef struct weir_lat_curve {
     double high_ns;
 } weir_lat_curve;
 
-/** The axes that hold all values of the histogram; some axes when it is empty. nines is at least 1. */
+/** The axes that hold all values of the histogram; some axes when it is empty. nines
+ * is at least 1. */
 weir_lat_curve weir_lat_curve_of(const weir_lat_histogram *latencies);
 
 /** The same, with the vertical axis extended to round numbers (1, 2 or 5 and zeros). */
@@ -38,7 +39,8 @@ weir_lat_curve weir_lat_curve_rounded(weir_lat_curve curve);
 /** The value at this many nines. */
 int64_t weir_lat_curve_value(const weir_lat_curve *curve, double nines);
 
-/** Where a value stands on the vertical axis: 0 is low_ns, 1 is high_ns; values outside likewise. */
+/** Where a value stands on the vertical axis: 0 is low_ns, 1 is high_ns; values
+ * outside likewise. */
 double weir_lat_curve_height(const weir_lat_curve *curve, double value_ns);
 
 /** The value at a height. */
@@ -47,7 +49,8 @@ double weir_lat_curve_value_at_height(const weir_lat_curve *curve, double height
 /** The next round number (1, 2 or 5 and zeros) above one. */
 double weir_lat_curve_next_round(double round_ns);
 
-/** How many places from 0 on have a name on the horizontal axis, with room for another at its end. */
+/** How many places from 0 on have a name on the horizontal axis, with room for
+ * another at its end. */
 unsigned weir_lat_curve_named_places(const weir_lat_curve *curve);
 
 /** The name of a place on the horizontal axis: "0%", "90%", "99%", "99.9%". */

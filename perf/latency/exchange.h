@@ -5,9 +5,10 @@
 /*
  * One request and its answer, checked, again and again on one connection.
  *
- * An exchange is a child task that is called once for each request: it writes the request, reads the
- * answer, notes the time of both and checks every byte. Messages that the sockets' buffers may not
- * hold are written while the answer is read, since an echo server that cannot write stops reading.
+ * An exchange is a child task that is called once for each request: it writes the request, reads
+ * the answer, notes the time of both and checks every byte. Messages that the sockets' buffers may
+ * not hold are written while the answer is read, since an echo server that cannot write stops
+ * reading.
  *
  * What is wrong ends as a line in the failure, with the connection, the message and the offset. An
  * exchange that was stopped softly (WEIR_CANCELLED) says nothing.

@@ -5,10 +5,10 @@
 /*
  * A histogram of latencies: log-linear, fixed memory, three significant digits.
  *
- * Values below 2048 ns have a slot each; above, every doubling is divided into 1024 slots, so that a
- * slot is never wider than a thousandth of its values. What is outside 0 to 2^42 - 1 ns (73 minutes)
- * is recorded at the nearer end and counted as clamped: no value is lost. The largest value is kept
- * exactly; every other figure is right to a slot.
+ * Values below 2048 ns have a slot each; above, every doubling is divided into 1024 slots, so that
+ * a slot is never wider than a thousandth of its values. What is outside 0 to 2^42 - 1 ns (73
+ * minutes) is recorded at the nearer end and counted as clamped: no value is lost. The largest
+ * value is kept exactly; every other figure is right to a slot.
  *
  * One histogram belongs to one thread; merge them when the threads have ended.
  *

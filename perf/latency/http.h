@@ -65,8 +65,8 @@ void weir_lat_http_init(weir_lat_http *http);
 /**
  * Take the bytes that belong to the answer.
  *
- * Result  how many were taken: all of them unless the state is now DONE (what is left belongs to the
- *         next answer) or FAILED
+ * Result  how many were taken: all of them unless the state is now DONE (what is left belongs to
+ *         the next answer) or FAILED
  */
 size_t weir_lat_http_feed(weir_lat_http *http, const char *data, size_t size);
 

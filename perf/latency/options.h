@@ -5,9 +5,9 @@
 /*
  * What a run is: the command line, parsed and checked.
  *
- * Parsing is a function of its arguments: no global state, no output, no environment. Options may be
- * written "--size 64" or "--size=64", in any order, before or after HOST:PORT; the last of several
- * counts.
+ * Parsing is a function of its arguments: no global state, no output, no environment. Options may
+ * be written "--size 64" or "--size=64", in any order, before or after HOST:PORT; the last of
+ * several counts.
  *
  * Source: perf/latency/options.c. Tests: tests/unit/test_lat_options.c.
  */

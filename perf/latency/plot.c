@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The percentile curve in ASCII: a column for each step along the nines, a row for each of latency. */
+/* The percentile curve in ASCII: a column for each step along the nines, a row for
+ * each of latency. */
 #include "report.h"
 
 #include <string.h>

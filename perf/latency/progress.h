@@ -22,7 +22,8 @@ typedef struct weir_lat_progress {
 /** Begin, without a line yet. */
 void weir_lat_progress_init(weir_lat_progress *progress, FILE *stream, int64_t now_ns);
 
-/** Rewrite the line: the time, the answers so far, and how many a second came since the last one. */
+/** Rewrite the line: the time, the answers so far, and how many a second came since
+ * the last one. */
 void weir_lat_progress_show(weir_lat_progress *progress, int64_t now_ns, uint64_t answered);
 
 /** Take the line away, if there is one. */

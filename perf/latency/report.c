@@ -178,8 +178,8 @@ static double share_of(unsigned line)
     return 1 - exp2(-halvings) * (1 - ticks / (2 * HGRM_TICKS_PER_HALVING));
 }
 
-/* The lines of one slot: every share that its values reach, but one for the last slot, which reaches
- * all. Returns the line that is next. */
+/* The lines of one slot: every share that its values reach, but one for the last slot, which
+ * reaches all. Returns the line that is next. */
 static unsigned print_hgrm_slot(FILE *stream, const weir_lat_steps *slot, uint64_t count,
                                 unsigned line)
 {

@@ -47,8 +47,8 @@ static bool is_stopped(const weir_lat_session *self)
     return weir_task_stop_bits(&self->task) != 0;
 }
 
-/* Take up the next request. In a closed loop it is due when the latest answer was there. False: none
- * is due before the end of the run. */
+/* Take up the next request. In a closed loop it is due when the latest answer was there. False:
+ * none is due before the end of the run. */
 static bool take_next(weir_lat_session *self)
 {
     self->due_ns =

@@ -123,7 +123,8 @@ static void print_line(FILE *stream, const weir_lat_curve *curve)
     fprintf(stream, "L%d %.1f\"/>\n", RIGHT, y_of(curve, (double)previous_ns));
 }
 
-/* Where a mark's text begins: before the mark where the curve may rise steeply, or the picture ends. */
+/* Where a mark's text begins: before the mark where the curve may rise steeply, or
+ * the picture ends. */
 static const char *anchor_of(const weir_lat_curve *curve, double nines)
 {
     return nines > 1 || nines >= curve->nines ? "end" : "middle";

@@ -3,11 +3,11 @@
 // What does it cost to copy a sequence of buffers, instead of the same bytes in one piece?
 //
 // `buffer_gather` copies a sequence of so many equal pieces, which lie apart, into one buffer;
-// `buffer_copy` copies it into a sequence that is cut elsewhere, so that one copy takes nearly twice
-// as many steps as there are pieces. The floors: memcpy of the same number of bytes between two
-// buffers, and a memcpy for each piece, which is the least that pieces cost. All memory is touched
-// before and is copied again and again, so the small sizes are in the processor's caches; what memory
-// itself costs is not measured.
+// `buffer_copy` copies it into a sequence that is cut elsewhere, so that one copy takes nearly
+// twice as many steps as there are pieces. The floors: memcpy of the same number of bytes between
+// two buffers, and a memcpy for each piece, which is the least that pieces cost. All memory is
+// touched before and is copied again and again, so the small sizes are in the processor's caches;
+// what memory itself costs is not measured.
 //
 // Run: build/bin/weir-perf --benchmark_filter=buffer
 #include <benchmark/benchmark.h>
@@ -23,9 +23,9 @@ namespace
 
 const size_t line = 64; // Bytes. Pieces lie at least so far apart: no two are one.
 
-// Memory that begins in a given place of a page. Where two buffers lie to each other changes the speed
-// of memcpy by half, so every row has the same places, and none in which a load waits for a store that
-// is 4 KiB away.
+// Memory that begins in a given place of a page. Where two buffers lie to each other changes the
+// speed of memcpy by half, so every row has the same places, and none in which a load waits for a
+// store that is 4 KiB away.
 class arena
 {
   public:

@@ -2,10 +2,10 @@
 //
 // What does it cost to call a child task?
 //
-// A call is: initialise the child's header, transfer to it, let it return, transfer back. The cost is
-// some twenty stores and two indirect jumps that the processor predicts; it becomes meaningless when
-// the compiler sees through the resume functions, so they are kept out of line. Beside it: the floor
-// (an ordinary call through a pointer), and what malloc would cost.
+// A call is: initialise the child's header, transfer to it, let it return, transfer back. The cost
+// is some twenty stores and two indirect jumps that the processor predicts; it becomes meaningless
+// when the compiler sees through the resume functions, so they are kept out of line. Beside it: the
+// floor (an ordinary call through a pointer), and what malloc would cost.
 //
 // Run: build/bin/weir-perf --benchmark_filter=call
 #include <benchmark/benchmark.h>

@@ -3,10 +3,11 @@
 // What does the call of a child task cost in the language's own coroutines?
 //
 // The measure to hold call.cc against, in the same program and run: a lazily started task with
-// symmetric transfer, the same child that adds one and returns a result, the same loop around it. The
-// frame comes from malloc, or from a free list of the thread by size class. Nothing else is done that
-// weir does beside the call (environment, stop, assertions, a bound of what is held back). The child
-// is kept out of line, as the child of another translation unit is, so that its frame is not elided.
+// symmetric transfer, the same child that adds one and returns a result, the same loop around it.
+// The frame comes from malloc, or from a free list of the thread by size class. Nothing else is
+// done that weir does beside the call (environment, stop, assertions, a bound of what is held
+// back). The child is kept out of line, as the child of another translation unit is, so that its
+// frame is not elided.
 //
 // Run: build/bin/weir-perf --benchmark_filter=call
 #include <benchmark/benchmark.h>

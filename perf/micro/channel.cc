@@ -2,12 +2,12 @@
 //
 // What does it cost to hand an item from one task to another through a channel?
 //
-// One task sends numbers, another receives them and checks that they come in order; the figure is per
-// item, both ends together. With room for many, sender and receiver run in turn for as long as there
-// is room or their budget lasts, and the figure is that of two awaits that complete at once; with room
-// for none or one, nearly each item wakes a task, which goes through the executor's queue.
-// `shared_channel` is the kind for several threads, here with both tasks on one: its lock is never
-// contended, so what threads do to each other is not measured. `try` has no tasks.
+// One task sends numbers, another receives them and checks that they come in order; the figure is
+// per item, both ends together. With room for many, sender and receiver run in turn for as long as
+// there is room or their budget lasts, and the figure is that of two awaits that complete at once;
+// with room for none or one, nearly each item wakes a task, which goes through the executor's
+// queue. `shared_channel` is the kind for several threads, here with both tasks on one: its lock is
+// never contended, so what threads do to each other is not measured. `try` has no tasks.
 //
 // The floor is a ring of the same items, pushed and popped in turn by calls that are not inlined.
 //

@@ -5,8 +5,9 @@
 // The benchmark's thread gives so many tasks, which do nothing but count down, to a pool of two
 // threads, and sleeps until the last has run; the figure is real time per task. `post` posts bare
 // tasks. `trees` launches each as a tree of its own, which is what programs do: a root with an
-// environment, a stop source and a strand. The floor is what one writes by hand: a list of jobs under
-// a pthread mutex, a condition that is signalled only if a thread sleeps, and the same count-down.
+// environment, a stop source and a strand. The floor is what one writes by hand: a list of jobs
+// under a pthread mutex, a condition that is signalled only if a thread sleeps, and the same
+// count-down.
 //
 // With two processors, of which the benchmark's thread wants one, a figure is as much of the
 // scheduler's as of anybody's code: compare within a run, over repetitions.
@@ -24,7 +25,8 @@ namespace
 
 const unsigned thread_count = 2;
 
-// Waits until so many have counted down. Its last touch is under the mutex, so it may be used again.
+// Waits until so many have counted down. Its last touch is under the mutex, so it may be used
+// again.
 class latch
 {
   public:

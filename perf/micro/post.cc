@@ -3,9 +3,9 @@
 // What does it cost to post a task and have the loop run it?
 //
 // The figure is dominated by the queue's two stores, the indirect call of the resume function and,
-// once an iteration, one look at the kernel. Beside it: the floor, a ring of function pointers called
-// in turn. `post_chained` has one task that posts itself; `post_batch` a thousand that are posted
-// before any runs.
+// once an iteration, one look at the kernel. Beside it: the floor, a ring of function pointers
+// called in turn. `post_chained` has one task that posts itself; `post_batch` a thousand that are
+// posted before any runs.
 //
 // Run: build/bin/weir-perf --benchmark_filter=post
 #include <benchmark/benchmark.h>

@@ -2,12 +2,12 @@
 //
 // What does a strand add to a post?
 //
-// Tasks are posted to a strand over an executor, and to the executor itself, which is the floor; the
-// figure is per task, posted and run. `outside` posts so many from outside of the executor, as another
-// thread would, and then runs them: with one, each post sends the strand's courier on its way; with a
-// thousand, the first does, and the strand may beat its floor, for it does not count who is posting.
-// `inside` has a task of the strand post itself. The executor is the manual one, so that its queue is
-// all there is beside the strand. Not measured: threads that post at once.
+// Tasks are posted to a strand over an executor, and to the executor itself, which is the floor;
+// the figure is per task, posted and run. `outside` posts so many from outside of the executor, as
+// another thread would, and then runs them: with one, each post sends the strand's courier on its
+// way; with a thousand, the first does, and the strand may beat its floor, for it does not count
+// who is posting. `inside` has a task of the strand post itself. The executor is the manual one, so
+// that its queue is all there is beside the strand. Not measured: threads that post at once.
 //
 // Run: build/bin/weir-perf --benchmark_filter=strand
 #include <benchmark/benchmark.h>

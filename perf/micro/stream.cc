@@ -2,20 +2,21 @@
 //
 // What does a stream cost that does nothing?
 //
-// A task reads twenty million times, and adds up what the stream reports without having moved it. What
-// is left is weir's own: the await, the way to the stream, and the way through the executor's queue
-// and back, because a read that is not `ready` suspends and is made ready by a post. The stream is
+// A task reads twenty million times, and adds up what the stream reports without having moved it.
+// What is left is weir's own: the await, the way to the stream, and the way through the executor's
+// queue and back, because a read that is not `ready` suspends and is made ready by a post. The
+// stream is
 //
 //   native   called directly: its function is known to the reader and can be inlined
 //   table    behind a weir_read_stream: code that is compiled once for every transport
 //   erased   the same code once more. The erased form of a stream is the same pointer, so the row
-//            says how far two runs of one thing differ, and stands beside the coroutines' erased one
+//            says how far two runs of one thing differ, and stands beside the erased coroutines
 //   ready    native, but complete at once: nothing is posted, but for what the budget wants, which
 //            interrupts a task after so many reads to let others run
 //
-// The executor is the manual one, which is a queue and an inbox in one thread; `stream_posted` is the
-// table on a kernel loop, which looks at the kernel in between. Not measured: the kernel, memory
-// traffic, contention.
+// The executor is the manual one, which is a queue and an inbox in one thread; `stream_posted` is
+// the table on a kernel loop, which looks at the kernel in between. Not measured: the kernel,
+// memory traffic, contention.
 //
 // Beside them: perf/peers/stream_coroutine.cc, the same reads as C++20 coroutines, and the floors,
 // which have no coroutine and nothing to count but bytes: a call through a table, and a queue of

@@ -2,9 +2,9 @@
 //
 // What does it cost to create, arm and cancel a timer while many others are armed?
 //
-// That is what a timeout on every operation costs, because most are cancelled. It should not depend on
-// how many are outstanding: 1,000 and 100,000 stand side by side. The floor is a linked list insertion
-// and removal at random places of the same memory, which pays the same cache misses.
+// That is what a timeout on every operation costs, because most are cancelled. It should not depend
+// on how many are outstanding: 1,000 and 100,000 stand side by side. The floor is a linked list
+// insertion and removal at random places of the same memory, which pays the same cache misses.
 //
 // Run: build/bin/weir-perf --benchmark_filter=timer
 #include <benchmark/benchmark.h>

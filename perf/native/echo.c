@@ -2,8 +2,8 @@
 
 /*
  * echo-native [--port N] [--receive lent|own]: weir-echo's sessions with the starters of the native
- * layer, on one loop that does not spin. Built twice: echo-portable has the portable starters (ECHO_NATIVE
- * is 0), so that what the two cost differs by nothing else.
+ * layer, on one loop that does not spin. Built twice: echo-portable has the portable starters
+ * (ECHO_NATIVE is 0), so that what the two cost differs by nothing else.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The active connections of the client: each sends a message at fixed times, whatever became of the
- * ones before, and the time from when it was due until it is back is its latency. One that would find
- * its predecessor still on the way is not sent, and counted.
+ * ones before, and the time from when it was due until it is back is its latency. One that would
+ * find its predecessor still on the way is not sent, and counted.
  */
 #include <errno.h>
 #include <netinet/in.h>

@@ -2,8 +2,8 @@
 /*
  * The idle connections of the client: bare rings, whose tables hold them and nothing else.
  *
- * A connection is two linked entries, a socket into the table and a connect on it, and one completion:
- * that of the connect, or of the socket if there was none.
+ * A connection is two linked entries, a socket into the table and a connect on it, and one
+ * completion: that of the connect, or of the socket if there was none.
  */
 #include <errno.h>
 #include <liburing.h>

@@ -2,7 +2,8 @@
 /*
  * weir-scale: open many idle connections, say what they cost, and what they do to active ones.
  *
- *      weir-scale [--connections N] [--active N] [--seconds S] [--rate R] [--per-loop N] [--floor GIB]
+ *      weir-scale [--connections N] [--active N] [--seconds S] [--rate R]
+ *                 [--per-loop N] [--floor GIB]
  *
  * Prints how far it got and what stopped it, the memory of a connection in the processes and in the
  * kernel, and the latency of the active connections without the idle ones and among them.
@@ -307,8 +308,8 @@ static void parse_options(weir_scale_options *options, int argc, char **argv)
     }
 }
 
-/* How many idle connections a loop holds, of so many: the rest of its table is for active ones, and for
- * accepts that wait. */
+/* How many idle connections a loop holds, of so many: the rest of its table is for active ones, and
+ * for accepts that wait. */
 static unsigned idle_places(const struct run *run, unsigned table_max, unsigned loop_count)
 {
     unsigned others = run->options.active / loop_count + 1 + WEIR_SCALE_DOORS;

@@ -20,7 +20,8 @@
 enum {
     WEIR_SCALE_LOOPS_MAX = 250,
     WEIR_SCALE_TABLE_MAX = 40000, /* So few that the ports of the doors are never short. */
-    /* Endpoints of a loop: the kernel searches long for a port when most are taken to one endpoint. */
+    /* Endpoints of a loop: the kernel searches long for a port when most are taken
+     * to one endpoint. */
     WEIR_SCALE_DOORS = 4,
     WEIR_SCALE_ACTIVE_MAX = 10000,
     WEIR_SCALE_MESSAGE_BYTES = 64,

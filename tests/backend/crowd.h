@@ -3,8 +3,8 @@
 #define TEST_CROWD_H
 
 /*
- * More operations than a short ring has entries, and a kernel that takes none of them: what the tests
- * of the queues stand on. Thread: that of the ring.
+ * More operations than a short ring has entries, and a kernel that takes none of them: what the
+ * tests of the queues stand on. Thread: that of the ring.
  */
 
 #include "seam.h"

@@ -2,8 +2,8 @@
 
 /*
  * The engine's queues, driven through the seam alone: what runs full, what the kernel refuses or
- * takes in part, and how a ring is woken. tests/backend/test_uring_deferred.c has the deferred list,
- * test_uring_socket.c the operations, test_uring_probe.c the ladder.
+ * takes in part, and how a ring is woken. tests/backend/test_uring_deferred.c has the deferred
+ * list, test_uring_socket.c the operations, test_uring_probe.c the ladder.
  */
 #define _GNU_SOURCE
 
@@ -473,8 +473,8 @@ WEIR_TEST(uring_wake, a_sender_whose_queue_is_refused_wakes_by_the_eventfd)
     seam_close(target);
 }
 
-/* A wake that stands in the queue when the kernel refuses it, or takes only what stands before it, and
- * whose sender then ends. */
+/* A wake that stands in the queue when the kernel refuses it, or takes only what stands before it,
+ * and whose sender then ends. */
 static void end_before_it_goes_out(enum fuse_call call)
 {
     struct uring *target = seam_start(DEPTH);

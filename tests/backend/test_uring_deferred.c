@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The engine's deferred list, driven through the seam alone: what found no room waits there in order,
- * and a cancel finds it. tests/backend/test_uring.c has the other queues.
+ * The engine's deferred list, driven through the seam alone: what found no room waits there in
+ * order, and a cancel finds it. tests/backend/test_uring.c has the other queues.
  */
 #define _GNU_SOURCE
 
@@ -189,8 +189,8 @@ WEIR_TEST(uring_deferred, a_close_waits_and_closes)
     seam_close(uring);
 }
 
-/* Nothing overtakes what was deferred: the kernel takes entries again, there is room, and what waits
- * has not been moved there yet. */
+/* Nothing overtakes what was deferred: the kernel takes entries again, there is room, and what
+ * waits has not been moved there yet. */
 
 static void make_room(struct uring *uring)
 {

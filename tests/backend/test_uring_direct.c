@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Direct descriptors: what differs from descriptors of the process. All else about them is what every
- * contract test finds in its `_direct` variant.
+ * Direct descriptors: what differs from descriptors of the process. All else about them is what
+ * every contract test finds in its `_direct` variant.
  */
 #include <errno.h>
 #include <limits.h>
@@ -138,8 +138,8 @@ WEIR_TEST(uring_direct, a_table_for_which_there_is_no_memory_is_an_error)
 
 /* A full table. */
 
-/* Those that find no place stand in the backlog, and none of them is dropped: each close of a socket
- * lets the next one in. */
+/* Those that find no place stand in the backlog, and none of them is dropped: each close of a
+ * socket lets the next one in. */
 static void serve_through(unsigned table, unsigned queue_depth, int count)
 {
     enum { COUNT_MAX = 200 };

@@ -272,8 +272,8 @@ WEIR_TEST(uring_zero_copy, a_cancel_between_result_and_notification_changes_noth
 
 /* What fails. */
 
-/* The result is an error; if it has MORE the notification follows, and says nothing: this kernel claims
- * to have copied. */
+/* The result is an error; if it has MORE the notification follows, and says nothing: this kernel
+ * claims to have copied. */
 static void check_fails(struct seam_operation *self, int error)
 {
     CHECK_EQ(wait_for_result(self), error);

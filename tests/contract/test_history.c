@@ -4,9 +4,9 @@
  * One workload, one history: connections between two loops on two threads play scripts at once, and
  * what each end sees is the same on every kernel, whatever came in between.
  *
- * An end notes each step: how it went, how many bytes moved, and their sum. What a kernel may choose
- * does not show: steps that receive in parts are noted as one, and where an end waits for nothing to
- * come, its peer waits for it.
+ * An end notes each step: how it went, how many bytes moved, and their sum. What a kernel may
+ * choose does not show: steps that receive in parts are noted as one, and where an end waits for
+ * nothing to come, its peer waits for it.
  */
 #include <stdio.h>
 #include <string.h>

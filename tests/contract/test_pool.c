@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A task of a loop that hops to a thread pool and comes back, with I/O on the one and none on the other. */
+/* A task of a loop that hops to a thread pool and comes back, with I/O on the one and
+ * none on the other. */
 
 #include "fixture.h"
 

@@ -63,8 +63,8 @@ WEIR_CONTRACT_TEST(tcp_connect, a_connection_stands_and_the_socket_is_open)
     fixture_fini(&f);
 }
 
-/* Those that were opened since: closed by exec, and what is a socket does not block. Returns how many
- * sockets there are. */
+/* Those that were opened since: closed by exec, and what is a socket does not block. Returns how
+ * many sockets there are. */
 static int check_descriptors_since(const struct test_descriptors *before)
 {
     struct test_descriptors now;

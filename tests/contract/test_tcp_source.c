@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Sources on TCP sockets: what they show, and how a pull ends. test_tcp_source_crowd.c has many of them,
- * and those that do not keep up.
+ * Sources on TCP sockets: what they show, and how a pull ends. test_tcp_source_crowd.c has many of
+ * them, and those that do not keep up.
  */
 #include <errno.h>
 #include <string.h>

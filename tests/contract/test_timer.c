@@ -258,8 +258,8 @@ struct many {
 
 enum { MANY = 10000 };
 
-/* Sleep MANY times at once, the first until so long from now. Returns whether all slept before that:
- * only then is their order promised. */
+/* Sleep MANY times at once, the first until so long from now. Returns whether all slept before
+ * that: only then is their order promised. */
 static bool many_sleep(struct many *t, int64_t lead_ns)
 {
     enum { STEPS = 977 };
@@ -441,8 +441,8 @@ WEIR_CONTRACT_TEST(timer, a_stop_of_one_wait_leaves_the_others)
     timing_fini(&t);
 }
 
-/* Two timers for one deadline, set in one iteration: whoever wakes first cancels the other, which has
- * fired as well. */
+/* Two timers for one deadline, set in one iteration: whoever wakes first cancels the other, which
+ * has fired as well. */
 
 struct rival {
     weir_task task;

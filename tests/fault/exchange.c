@@ -3,8 +3,8 @@
 /*
  * The exchange. Threads: one.
  *
- * Every client has a task that writes and one that reads, so that what is too large for the socket's
- * buffers goes out while its beginning comes back.
+ * Every client has a task that writes and one that reads, so that what is too large for the
+ * socket's buffers goes out while its beginning comes back.
  */
 #include <stdint.h>
 #include <string.h>
@@ -27,7 +27,8 @@ static uint8_t pattern(int number, size_t place)
     return (uint8_t)(place * 31 + place / 253 + (size_t)number * 101);
 }
 
-/* The server: one session a connection, as in the example; every other one reads through a source. */
+/* The server: one session a connection, as in the example; every other one reads
+ * through a source. */
 
 struct session {
     weir_task task;

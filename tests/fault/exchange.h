@@ -6,8 +6,9 @@
  * An exchange: an echo server and its clients on one loop, small enough to be run thousands of
  * times, and such that every system call of the library is made in it.
  *
- * Each client sends what only it sends, in parts of all sizes, and checks every byte that comes back
- * whether or not something fails: wrong bytes end the test on the spot. Nothing here expects success.
+ * Each client sends what only it sends, in parts of all sizes, and checks every byte that comes
+ * back whether or not something fails: wrong bytes end the test on the spot. Nothing here expects
+ * success.
  */
 
 #include <stddef.h>

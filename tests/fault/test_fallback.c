@@ -2,7 +2,8 @@
 
 /*
  * Where io_uring is forbidden, as in most containers: the next backend serves, unless io_uring was
- * asked for by name. A filter of the kernel (seccomp) forbids it to the process of the test for good.
+ * asked for by name. A filter of the kernel (seccomp) forbids it to the process of the
+ * test for good.
  */
 #define _GNU_SOURCE
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Every system call that the library makes, failing in turn: at its first use, its second, and so on
- * until an exchange ends in which nothing failed, with each error that its manual page gives.
+ * Every system call that the library makes, failing in turn: at its first use, its second, and so
+ * on until an exchange ends in which nothing failed, with each error that its manual page gives.
  *
  * After each exchange nothing has crashed, hung or leaked, every error was a result or was retried,
  * and no connection but the one that failed has lost a byte.
@@ -89,7 +89,8 @@ static bool fails_once(const char *backend, const struct fault *fault, int error
     return blown > 0;
 }
 
-/* Every place at first, then ever fewer: what is called thousands of times is called in few ways. */
+/* Every place at first, then ever fewer: what is called thousands of times is
+ * called in few ways. */
 static unsigned next_place(unsigned nth)
 {
     return nth < PLACES_DENSE ? nth + 1 : nth + nth / 4;

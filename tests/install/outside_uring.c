@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The native layer outside the project, with the installed weir; where io_uring is missing, the portable one.
- * It is compiled as C and as C++.
+ * The native layer outside the project, with the installed weir; where io_uring is missing, the
+ * portable one. It is compiled as C and as C++.
  */
 
 #include <weir/uring/tcp.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A program outside the project that compresses and decompresses, with the installed weir_zlib. It is
- * compiled as C and as C++.
+ * A program outside the project that compresses and decompresses, with the installed weir_zlib. It
+ * is compiled as C and as C++.
  */
 
 #include <weir/dynamic_buffer.h>

@@ -5,8 +5,8 @@
 /*
  * What the tests of libuv stand on: a loop of libuv's with an executor, connections to it, and ops.
  *
- * An op is a tree that awaits one thing, as in fixture.h. Between the calls the loop stands still, so
- * the body of a test plays the peer, by blocking descriptors, and stops what it started.
+ * An op is a tree that awaits one thing, as in fixture.h. Between the calls the loop stands still,
+ * so the body of a test plays the peer, by blocking descriptors, and stops what it started.
  *
  * A watchdog ends a test that hangs, and prints what its tasks wait for. Thread: that of the test.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bridges between libuv's loop, on the thread of the test, and a loop of weir's on another: there and
- * back, so that each is the home of one bridge and the host of the other.
+ * Bridges between libuv's loop, on the thread of the test, and a loop of weir's on another: there
+ * and back, so that each is the home of one bridge and the host of the other.
  */
 #include <errno.h>
 #include <pthread.h>

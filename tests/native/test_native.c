@@ -319,8 +319,8 @@ WEIR_TEST(native, what_comes_later_waits_behind_what_found_no_room)
         weir_task_init(&readers[i].task, twice_resume);
         job_start(&t.f, &readers[i].job, &readers[i].task);
     }
-    /* That of the first that finds the queue full, and that of the wait that would let it go on. Then
-     * the queue is empty before those that wait are in it. */
+    /* That of the first that finds the queue full, and that of the wait that would let it go on.
+     * Then the queue is empty before those that wait are in it. */
     fuse_light(FUSE_RING_SUBMIT, EBUSY, 1, 2);
     for (int i = 0; i < CROWD; i++)
         CHECK_EQ(job_wait(&t.f, &readers[i].job).count, 1);

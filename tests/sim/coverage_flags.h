@@ -2,8 +2,8 @@
 #ifndef WEIR_TEST_SIM_COVERAGE_FLAGS_H
 #define WEIR_TEST_SIM_COVERAGE_FLAGS_H
 
-/* What the instrumented code of this program registers when it starts. In builds with WEIR_SIM_COVERAGE
- * the library brings coverage_flags.c along, for whatever is linked to it. */
+/* What the instrumented code of this program registers when it starts. In builds with
+ * WEIR_SIM_COVERAGE the library brings coverage_flags.c along, for whatever is linked to it. */
 
 #include <stdint.h>
 

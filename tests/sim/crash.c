@@ -11,8 +11,8 @@
 /* Programs have small stacks, and the report may be about one that overflowed. */
 static char stack[256 * 1024];
 
-/* Nothing of this may be done in a handler, by the book. The process dies anyway, one thread runs, and
- * what is left to lose is the report: if it fails in turn, the default action ends it. */
+/* Nothing of this may be done in a handler, by the book. The process dies anyway, one thread runs,
+ * and what is left to lose is the report: if it fails in turn, the default action ends it. */
 static void report_and_die(int number)
 {
     static volatile sig_atomic_t reported;

@@ -127,8 +127,8 @@ static weir_task *door_accept(weir_task *task, struct echo_door *self)
     return weir_tcp_accept(task, &server->acceptor, &self->next->socket);
 }
 
-/* Accepts that wait are served in the order they began. One that waited for nobody is no proof: those
- * who were served before it may still be about to run. */
+/* Accepts that wait are served in the order they began. One that waited for nobody is no proof:
+ * those who were served before it may still be about to run. */
 static void check_turn(const struct echo_door *self)
 {
     const struct echo_server *server = self->server;

@@ -6,8 +6,8 @@
  * An echo service and its visitors, whom several scenarios put into different worlds. What a server
  * does with a connection can be replaced.
  *
- * A connection is a wire: its ledgers, and what both ends say about themselves, so that each can tell
- * whether what it meets is possible. The first bytes of a wire are its number.
+ * A connection is a wire: its ledgers, and what both ends say about themselves, so that each can
+ * tell whether what it meets is possible. The first bytes of a wire are its number.
  */
 
 #include "kit.h"

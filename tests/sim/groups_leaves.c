@@ -22,8 +22,8 @@ void groups_begin(struct node *self)
         self->parent->annex->is_open = true;
 }
 
-/* What is in force for the parent is in force for its children; a shield's child knows of no soft stop
- * but its own. */
+/* What is in force for the parent is in force for its children; a shield's child knows of no soft
+ * stop but its own. */
 static void check_bits(const struct node *self)
 {
     const unsigned soft = WEIR_STOP_REQUESTED;

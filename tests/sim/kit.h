@@ -17,8 +17,8 @@
 #include <weir/sim.h>
 #include <weir/weir.h>
 
-/** The world that is being built or checked by this thread from here on: for what is called outside of
- * its programs. First in a scenario's build. */
+/** The world that is being built or checked by this thread from here on: for what is called outside
+ * of its programs. First in a scenario's build. */
 void kit_begin(weir_sim *sim);
 
 /** The world. */
@@ -87,11 +87,9 @@ uint32_t kit_number(const unsigned char bytes[KIT_NUMBER_BYTES]);
 /**
  * The ledger of one direction: what was handed to a write, what writes have counted, what was read.
  *
- *      seen <= offered                     always; each byte the right one, in order, once
- *      seen <= written                     when no write is in flight: what a write did not count,
- *                                          nobody receives
- *      seen == written                     when the reader has met WEIR_EOF: an end is told of whole
- *                                          streams only
+ *      seen <= offered     always; each byte the right one, in order, once
+ *      seen <= written     when no write is in flight: what a write did not count, nobody receives
+ *      seen == written     when the reader has met WEIR_EOF: an end is told of whole streams only
  */
 struct kit_flow {
     uint32_t connection;
@@ -129,7 +127,8 @@ void kit_flow_check_settled(const struct kit_flow *flow);
 
 /* Sending and receiving. */
 
-/** How a sender or a receiver goes about it. Zero-initialised: parts of any size, without a rest. */
+/** How a sender or a receiver goes about it. Zero-initialised: parts of any size,
+ * without a rest. */
 struct kit_manners {
     size_t part_max;         /* Bytes of an operation; 0: KIT_PART_MAX. */
     unsigned hesitation;     /* Thousandths of the operations before which it sleeps, */
@@ -151,16 +150,17 @@ int64_t kit_be_impatient(weir_task *task, const struct kit_manners *manners,
 bool kit_is_late(weir_task *task, weir_deadline *deadline, int64_t due_ns);
 
 /**
- * What an operation's error means to who has the manners: 0 for a deadline of its own that has passed,
- * a cancel of others', or want of memory for a frame, after which it tries again. What comes from none
- * of these, and from no stop of the task, is a bug.
+ * What an operation's error means to who has the manners: 0 for a deadline of its own that has
+ * passed, a cancel of others', or want of memory for a frame, after which it tries again. What
+ * comes from none of these, and from no stop of the task, is a bug.
  */
 int kit_error_left(const weir_task *task, const struct kit_manners *manners, const char *what,
                    int error, bool late);
 
 enum { KIT_PART_MAX = 8192, KIT_PARTS_MAX = 6 };
 
-/** Sends the bytes of a flow. Call it, or start it. Result: 0 or why not all, and the bytes sent. */
+/** Sends the bytes of a flow. Call it, or start it. Result: 0 or why not all, and
+ * the bytes sent. */
 struct kit_sender {
     weir_task task;
     weir_write_stream *out; /* In. */
@@ -237,7 +237,8 @@ void kit_check_closed(const weir_tcp_socket *socket);
 /** And nobody looks at it any more: it is filled, and made a closed socket again. */
 void kit_socket_gone(weir_tcp_socket *socket);
 
-/** Listens, and tries again while descriptors or kernel memory are short. Result: 0 or as a stop. */
+/** Listens, and tries again while descriptors or kernel memory are short. Result: 0
+ * or as a stop. */
 struct kit_listener {
     weir_task task;
     weir_tcp_acceptor *acceptor; /* In. */
@@ -278,7 +279,8 @@ struct kit_order {
 void kit_order_arrived(struct kit_order *order, const char *what, unsigned producer,
                        uint64_t number);
 
-/** That what runs here runs alone: a strand, a mutex, a tree. Zero-initialised: nobody is inside. */
+/** That what runs here runs alone: a strand, a mutex, a tree. Zero-initialised:
+ * nobody is inside. */
 struct kit_exclusive {
     unsigned inside;
     uint64_t entered;

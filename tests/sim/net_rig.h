@@ -3,8 +3,8 @@
 #define NET_RIG_H
 
 /*
- * The simulated network without programs: a world of a server's and a client's host, whose agenda the
- * test fires itself, and calls that take plain bytes.
+ * The simulated network without programs: a world of a server's and a client's host, whose agenda
+ * the test fires itself, and calls that take plain bytes.
  */
 
 #include "connection.h"

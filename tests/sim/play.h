@@ -3,8 +3,8 @@
 #define WEIR_TEST_SIM_PLAY_H
 
 /*
- * What scenarios share beside the kit: choices and expectations where no program runs, and stops that
- * any program or script asks for at any time.
+ * What scenarios share beside the kit: choices and expectations where no program runs, and stops
+ * that any program or script asks for at any time.
  */
 
 #include <stdbool.h>
@@ -17,7 +17,8 @@
 
 #include "kit.h"
 
-/** The rule of a scenario holds, or the world is reported and the process aborts. printf's format. */
+/** The rule of a scenario holds, or the world is reported and the process aborts.
+ * printf's format. */
 #define PLAY_EXPECT(sim, condition, ...) \
     (WEIR_LIKELY(condition) ? (void)0 : weir_sim_fail((sim), __VA_ARGS__))
 

@@ -2,7 +2,8 @@
 #ifndef WEIR_TEST_SIM_PROGRESS_H
 #define WEIR_TEST_SIM_PROGRESS_H
 
-/* The line on stderr while many runs go on: rewritten on a terminal, else a new one now and then. */
+/* The line on stderr while many runs go on: rewritten on a terminal, else a new one
+ * now and then. */
 
 #include <stdbool.h>
 #include <stdint.h>

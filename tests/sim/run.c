@@ -17,8 +17,9 @@ uint64_t run_mix(uint64_t value)
     return value ^ (value >> 31);
 }
 
-/* Scenario and level are the seed's alone, so that it is all that has to be known. The level is mixed:
- * else each scenario would see one of the levels only, for their counts have common divisors. */
+/* Scenario and level are the seed's alone, so that it is all that has to be known. The level is
+ * mixed: else each scenario would see one of the levels only, for their counts have common
+ * divisors. */
 void run_init(struct scenario_run *run, const struct options *options, uint64_t index)
 {
     uint64_t seed = options->seed + index;

@@ -3,14 +3,14 @@
 #define WEIR_TEST_SIM_SCENARIO_H
 
 /*
- * What weir-sim runs: scenarios, each a file scenario_NAME.c with one const struct scenario, listed in
- * scenarios.c.
+ * What weir-sim runs: scenarios, each a file scenario_NAME.c with one const struct scenario, listed
+ * in scenarios.c.
  *
  * A run is one scenario with one seed and one level of faults. It makes one world, or several: a
- * world is made, built by the scenario, run until every program has ended, checked and freed. What a
- * scenario decides by itself it decides by weir_sim_random or from what it is given here; what it finds
- * wrong it says by weir_sim_fail, at any time. A world whose programs do not all end in time has broken
- * a rule: that something stays possible.
+ * world is made, built by the scenario, run until every program has ended, checked and freed. What
+ * a scenario decides by itself it decides by weir_sim_random or from what it is given here; what it
+ * finds wrong it says by weir_sim_fail, at any time. A world whose programs do not all end in time
+ * has broken a rule: that something stays possible.
  *
  *      struct state {
  *          struct server server;
@@ -77,17 +77,18 @@ struct scenario {
     /** Optional. Look at the state after every program has ended. */
     void (*check)(weir_sim *sim, struct scenario_run *run);
 
-    /** Optional. Run other worlds than the one: set run->variant and call scenario_run_world for each.
-     * --variant runs a single one of them. */
+    /** Optional. Run other worlds than the one: set run->variant and call scenario_run_world for
+     * each. --variant runs a single one of them. */
     void (*worlds)(struct scenario_run *run);
 };
 
 /**
- * Run one world of a run, with run->faults and run->variant as they are. All worlds of a run have its
- * seed; so the same variant is the same history, and two differ where build or a script differs.
+ * Run one world of a run, with run->faults and run->variant as they are. All worlds of a run have
+ * its seed; so the same variant is the same history, and two differ where build or a script
+ * differs.
  *
- * Returns its outcome, for instance .steps: which stops at every event index count up to. Comes back
- * only if nothing was wrong.
+ * Returns its outcome, for instance .steps: which stops at every event index count up to. Comes
+ * back only if nothing was wrong.
  */
 weir_sim_outcome scenario_run_world(struct scenario_run *run);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hundreds of connects to servers that are short of everything: descriptors, kernel memory, backlog,
- * frames; that have several tasks to accept, some of them impatient, and that close their acceptor and
- * listen anew in the midst of it. Everybody is served in the end.
+ * Hundreds of connects to servers that are short of everything: descriptors, kernel memory,
+ * backlog, frames; that have several tasks to accept, some of them impatient, and that close their
+ * acceptor and listen anew in the midst of it. Everybody is served in the end.
  */
 #include "echo.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * More connections than a server asks for: it takes some, sleeps until many have come, and takes the
- * others, or goes while they wait. Each that is served is served once and gets its own answer; whom
- * nobody had is refused or reset, and never reads an end as of one that was served.
+ * More connections than a server asks for: it takes some, sleeps until many have come, and takes
+ * the others, or goes while they wait. Each that is served is served once and gets its own answer;
+ * whom nobody had is refused or reset, and never reads an end as of one that was served.
  */
 #include <errno.h>
 

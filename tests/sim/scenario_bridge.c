@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loops of one host, whose trees send children to one another by weir_run_on, and those send children
- * on, or back. Stops come from scripts, from the other trees, and from deadlines, at any time, also
- * when what they stop has just ended.
+ * Loops of one host, whose trees send children to one another by weir_run_on, and those send
+ * children on, or back. Stops come from scripts, from the other trees, and from deadlines, at any
+ * time, also when what they stop has just ended.
  *
- * A child runs where it was sent, comes home once with its own result, and knows of a stop only if one
- * was asked for. Frames that are freed elsewhere come home. A loop is kept running by work that its
- * program announced, until the last tree of all has ended.
+ * A child runs where it was sent, comes home once with its own result, and knows of a stop only if
+ * one was asked for. Frames that are freed elsewhere come home. A loop is kept running by work that
+ * its program announced, until the last tree of all has ended.
  */
 #include "play.h"
 #include "scenario.h"

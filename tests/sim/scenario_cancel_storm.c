@@ -3,12 +3,12 @@
  * A stop at every event index in turn.
  *
  * A small exchange has a bit of everything: connects, accepts, whole and partial reads and writes,
- * timers, sleeps, a scope, a race, a shield, a bridge to another loop, closes. It is run once without a
- * stop, which counts its events; then once more for each of a window of indexes, and somebody is
- * stopped just there. The seed says where the window begins.
+ * timers, sleeps, a scope, a race, a shield, a bridge to another loop, closes. It is run once
+ * without a stop, which counts its events; then once more for each of a window of indexes, and
+ * somebody is stopped just there. The seed says where the window begins.
  *
- * Whoever was stopped ends as stopped or as done, and says how much it did; who was not meets nothing
- * but the end of its peer; everything is closed, and nothing is left.
+ * Whoever was stopped ends as stopped or as done, and says how much it did; who was not meets
+ * nothing but the end of its peer; everything is closed, and nothing is left.
  */
 #include <errno.h>
 

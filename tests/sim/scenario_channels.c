@@ -3,9 +3,9 @@
  * What tasks agree by: channels, mutexes, semaphores and events of one loop, shared channels and
  * wakers between several.
  *
- * Each program is a cell: a loop and a crowd of workers, some of which the seed has stopped, and all of
- * which may lose patience. Nothing is lost or doubled, whoever waited longest is served first, and
- * nobody waits for what has come.
+ * Each program is a cell: a loop and a crowd of workers, some of which the seed has stopped, and
+ * all of which may lose patience. Nothing is lost or doubled, whoever waited longest is served
+ * first, and nobody waits for what has come.
  */
 #include <errno.h>
 
@@ -568,7 +568,8 @@ static void be_impatient(struct worker *self)
         weir_deadline_arm_after(&self->task, &self->deadline, kit_duration_ns(100 * KIT_US));
 }
 
-/* Looks after each token, until all wakers have gone; a wake that is lost is a world that stands still. */
+/* Looks after each token, until all wakers have gone; a wake that is lost is a world
+ * that stands still. */
 static weir_task *looker_resume(weir_task *task)
 {
     struct worker *self = WEIR_TASK_SELF(task, struct worker);

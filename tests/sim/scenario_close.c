@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sockets that are cancelled and closed by another task than those that use them: while they connect,
- * while a read and a write are in flight or between two parts. The memory of the socket goes as soon as
- * it is closed. The peers end nothing themselves, so nobody ever reads an end.
+ * Sockets that are cancelled and closed by another task than those that use them: while they
+ * connect, while a read and a write are in flight or between two parts. The memory of the socket
+ * goes as soon as it is closed. The peers end nothing themselves, so nobody ever reads an end.
  */
 #include <errno.h>
 
@@ -397,8 +397,8 @@ static weir_task *client_resume(weir_task *task)
     WEIR_END(task);
 }
 
-/* With a small budget tasks wait for their turn, and what was ready is closed before it comes. Frames
- * that were freed are not reused. */
+/* With a small budget tasks wait for their turn, and what was ready is closed before it comes.
+ * Frames that were freed are not reused. */
 static weir_loop *client_loop_new(weir_sim *sim)
 {
     const weir_loop_options options = {.budget = (int)play_between(sim, 1, 8)};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An echo server of one loop or several, clients that come and go, and a shutdown in two phases: when
- * the last client has gone, or in the midst of it.
+ * An echo server of one loop or several, clients that come and go, and a shutdown in two phases:
+ * when the last client has gone, or in the midst of it.
  */
 #include "echo.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Tasks that never wait, on the loop of others that do: some complete everything at once, some only
- * yield. Between two steps of any of them each other has at most a slice; and the kernel's completions
- * and the timers of the loop come through.
+ * yield. Between two steps of any of them each other has at most a slice; and the kernel's
+ * completions and the timers of the loop come through.
  */
 #include "play.h"
 #include "scenario.h"

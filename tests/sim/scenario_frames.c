@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames run out, all the time: for a server, whose clients wait and lose nothing; and for trees that add
- * numbers, each of which has children by calls, by scopes and with frames of their own. Every number is
- * added once, every result is right, and every frame comes home.
+ * Frames run out, all the time: for a server, whose clients wait and lose nothing; and for trees
+ * that add numbers, each of which has children by calls, by scopes and with frames of their own.
+ * Every number is added once, every result is right, and every frame comes home.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +41,8 @@ struct adder {
 /** How a node goes on. */
 enum way { BY_CALL, BY_SCOPE, BY_SUBTREE };
 
-/** Adds the numbers from first to the one before last. Allocated, with bytes behind it, or embedded. */
+/** Adds the numbers from first to the one before last. Allocated, with bytes behind
+ * it, or embedded. */
 struct node {
     weir_task task;
     struct adder *adder;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Trees of everything that has children: when_all, when_any, scopes, calls with allocated frames,
- * timeouts, shields, subtrees with frames or stops of their own, nested as the seed wants. Their leaves
- * sleep, yield, fail, wait for an event, or stop somebody else in the tree.
+ * timeouts, shields, subtrees with frames or stops of their own, nested as the seed wants. Their
+ * leaves sleep, yield, fail, wait for an event, or stop somebody else in the tree.
  *
  * Each node stamps its beginning and its end. From the stamps follows what each combinator must
  * answer, to the child and to the count. A stop reaches exactly those it has to; frames run out.

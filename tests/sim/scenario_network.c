@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients that keep trying, with patience for each attempt and pauses between them, and a server whose
- * link is cut, unreachable, slow and healed again. Every time limit holds whatever the network does,
- * nothing hangs, and who was promised nothing wrong is served when the network is well at last.
+ * Clients that keep trying, with patience for each attempt and pauses between them, and a server
+ * whose link is cut, unreachable, slow and healed again. Every time limit holds whatever the
+ * network does, nothing hangs, and who was promised nothing wrong is served when the network is
+ * well at last.
  */
 #include "echo.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients, a proxy, and an echo server behind it. The proxy moves the bytes of both directions in one of
- * several ways and forwards each end; what fails on one side it resets on the other, so that nobody
- * takes a part for the whole. The link to the server is cut and healed, its connections are reset, it
- * refuses.
+ * Clients, a proxy, and an echo server behind it. The proxy moves the bytes of both directions in
+ * one of several ways and forwards each end; what fails on one side it resets on the other, so that
+ * nobody takes a part for the whole. The link to the server is cut and healed, its connections are
+ * reset, it refuses.
  */
 #include "echo.h"
 

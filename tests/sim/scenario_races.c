@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads against sleeps, timers, events, channels, deadlines and cancels that come at the same instant.
+ * Reads against sleeps, timers, events, channels, deadlines and cancels that come at
+ * the same instant.
  *
- * The link has one latency, and everybody acts when the clock shows a multiple of a grid, so that bytes
- * arrive in the nanosecond in which a deadline passes. Whoever wins: the bytes of a read that lost
- * are counted and in its memory, an item has one receiver, what timed out had a deadline, and a
- * stream goes on where it was.
+ * The link has one latency, and everybody acts when the clock shows a multiple of a grid, so that
+ * bytes arrive in the nanosecond in which a deadline passes. Whoever wins: the bytes of a read that
+ * lost are counted and in its memory, an item has one receiver, what timed out had a deadline, and
+ * a stream goes on where it was.
  */
 #include <string.h>
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A server shuts down in two phases, with connections in all states: some wait for a client that says
- * nothing, some write to one that does not read, some sleep, some clean up behind a shield, shorter or
- * longer than the grace, some have deadlines of their own within that.
+ * A server shuts down in two phases, with connections in all states: some wait for a client that
+ * says nothing, some write to one that does not read, some sleep, some clean up behind a shield,
+ * shorter or longer than the grace, some have deadlines of their own within that.
  *
- * When each of them ends is known before, from when it was told to, and checked against the clock: who
- * has no shield ends at once, a shield lasts as long as it says, and the hard stop ends the others.
+ * When each of them ends is known before, from when it was told to, and checked against the clock:
+ * who has no shield ends at once, a shield lasts as long as it says, and the hard stop ends the
+ * others.
  */
 #include "play.h"
 #include "scenario.h"

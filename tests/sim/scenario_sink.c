@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Many sinks and too little memory for them: commits of all sizes, whole writes beside them, deadlines,
- * cancels and stops; readers that pause, and some that break off. Nothing is lost or sent twice, memory
- * is not used again while the kernel has it, everybody gets some in the end, and sockets, sinks and
- * the loop go while notifications are still to come.
+ * Many sinks and too little memory for them: commits of all sizes, whole writes beside them,
+ * deadlines, cancels and stops; readers that pause, and some that break off. Nothing is lost or
+ * sent twice, memory is not used again while the kernel has it, everybody gets some in the end, and
+ * sockets, sinks and the loop go while notifications are still to come.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sessions that receive into buffers of their loop: they pull and consume in odd portions, look at the
- * same bytes again, hold them, run out of patience in the midst of a pull, and close while they hold
- * some or while a pull is under way. Their loop lends so few buffers, or such small ones, that receives
- * starve. Clients receive likewise, or into memory of their own; in some worlds a relay stands between,
- * which sends on what it is shown.
+ * Sessions that receive into buffers of their loop: they pull and consume in odd portions, look at
+ * the same bytes again, hold them, run out of patience in the midst of a pull, and close while they
+ * hold some or while a pull is under way. Their loop lends so few buffers, or such small ones, that
+ * receives starve. Clients receive likewise, or into memory of their own; in some worlds a relay
+ * stands between, which sends on what it is shown.
  *
- * Nobody waits for ever, since nobody who holds a buffer waits for another of the same loop: sessions
- * wait for clients, and the relay that lends both ways has plenty.
+ * Nobody waits for ever, since nobody who holds a buffer waits for another of the same loop:
+ * sessions wait for clients, and the relay that lends both ways has plenty.
  */
 #include "echo_session.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Strands over a loop, over a thread pool and over one another, fed by several programs; and trees on
- * strands and pools, stopped by those.
+ * Strands over a loop, over a thread pool and over one another, fed by several programs; and trees
+ * on strands and pools, stopped by those.
  *
- * What is posted later never runs earlier, nothing on a strand runs beside anything else on it, also
- * where a thread is held up in the middle, and a turn has an end. All that was posted has run when the
- * last who refers to a strand lets it go.
+ * What is posted later never runs earlier, nothing on a strand runs beside anything else on it,
+ * also where a thread is held up in the middle, and a turn has an end. All that was posted has run
+ * when the last who refers to a strand lets it go.
  */
 #include <errno.h>
 
@@ -213,8 +213,8 @@ static void produce(struct line *line, unsigned producer, uint64_t *produced)
     post(line->state, job, line->executor);
 }
 
-/* Posted by a task of a line past the strand: what else that line runs before it is in the same turn,
- * and of each other line at most one turn is. */
+/* Posted by a task of a line past the strand: what else that line runs before it is in the same
+ * turn, and of each other line at most one turn is. */
 static weir_task *marker_resume(weir_task *task)
 {
     struct job *self = WEIR_TASK_SELF(task, struct job);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams over TCP in every composition: whole, partial, vectored and composed operations; adapters with
- * buffers, base64; messages by read_until and all of it by read_to_end into every kind of dynamic buffer;
- * copies. Operations have deadlines, are cancelled; in some worlds an end is closed while both
- * directions are under way, or a whole side is stopped. What arrives is what was counted.
+ * Streams over TCP in every composition: whole, partial, vectored and composed operations; adapters
+ * with buffers, base64; messages by read_until and all of it by read_to_end into every kind of
+ * dynamic buffer; copies. Operations have deadlines, are cancelled; in some worlds an end is closed
+ * while both directions are under way, or a whole side is stopped. What arrives is what was
+ * counted.
  */
 #include <errno.h>
 

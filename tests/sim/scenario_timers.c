@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers, sleeps, deadlines and timeouts in their thousands, from nanoseconds to days: each fires once,
- * never early, in the order of their ticks, and as soon as a loop that has nothing else to do can.
+ * Timers, sleeps, deadlines and timeouts in their thousands, from nanoseconds to days: each fires
+ * once, never early, in the order of their ticks, and as soon as a loop that has nothing else to do
+ * can.
  *
- * Many are armed for the same moment, for the boundaries of the wheel's levels, or for the past. One
- * world in four is stopped at some time: what has not fired then never does.
+ * Many are armed for the same moment, for the boundaries of the wheel's levels, or for the past.
+ * One world in four is stopped at some time: what has not fired then never does.
  */
 #include "play.h"
 #include "scenario.h"
@@ -120,8 +121,8 @@ static void expect_fired_or_stopped(struct ledger *ledger, weir_result r, struct
                     "a sleep ended with %s", weir_error_name(r.error));
 }
 
-/* What is due by now may have completed at once, before others that fire only at the loop's next turn.
- * The frame may be looked at: nothing has run on its loop since. */
+/* What is due by now may have completed at once, before others that fire only at the loop's next
+ * turn. The frame may be looked at: nothing has run on its loop since. */
 static weir_task *start_sleep(weir_task *task, struct arming *arming)
 {
     weir_task *next = weir_sleep_until(task, arming->at_ns);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulated TCP does what this machine's does: the same calls on both, in any order, give the same
- * results. Each call comes when all that the calls before it sent has arrived. */
+/* The simulated TCP does what this machine's does: the same calls on both, in any order, give the
+ * same results. Each call comes when all that the calls before it sent has arrived. */
 #define _GNU_SOURCE
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hosts that crash: a server loses everything but its disk, comes up again, and its client, which does
- * not give up, finds what was acknowledged.
+ * Hosts that crash: a server loses everything but its disk, comes up again, and its client, which
+ * does not give up, finds what was acknowledged.
  */
 #include <errno.h>
 #include <signal.h>

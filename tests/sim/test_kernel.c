@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel of a simulated loop, over the seam: what it forbids, what its queues keep, and who wakes it.
+ * The kernel of a simulated loop, over the seam: what it forbids, what its queues keep,
+ * and who wakes it.
  *
- * A program has a loop and listeners on it. A poll for reading of a listener that nobody connects to
- * stays in flight until it is cancelled.
+ * A program has a loop and listeners on it. A poll for reading of a listener that nobody connects
+ * to stays in flight until it is cancelled.
  */
 #include <errno.h>
 #include <signal.h>

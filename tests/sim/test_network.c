@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulated network: descriptors, addresses, ports, listeners, and how connections come about. */
+/* The simulated network: descriptors, addresses, ports, listeners, and how
+ * connections come about. */
 #include "net_rig.h"
 
 #include <errno.h>

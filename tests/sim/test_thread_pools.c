@@ -70,7 +70,8 @@ static weir_executor *executor_of(struct party *party)
     return weir_thread_pool_executor(party->pool);
 }
 
-/* Other programs of the host do something; then the pool is freed, which waits for what they left. */
+/* Other programs of the host do something; then the pool is freed, which waits for
+ * what they left. */
 static void with_launchers(struct party *party, weir_sys_thread_fn *launch)
 {
     weir_sys_thread threads[LAUNCHERS];

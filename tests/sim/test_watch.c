@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the simulator watches: what the kernel owns while an operation is in flight, and what was freed.
+ * What the simulator watches: what the kernel owns while an operation is in flight, and
+ * what was freed.
  *
  * A client starts an operation that waits, a script touches something a second later, and a second
  * after that the server closes, which ends the operation.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames that are used after they were freed: not built with sanitizers, which say it in their own way. */
+/* Frames that are used after they were freed: not built with sanitizers, which say it in
+ * their own way. */
 #include <weir/sim.h>
 #include <weir/weir.h>
 

@@ -93,7 +93,8 @@ class History(unittest.TestCase):
 
     def test_two_seeds_are_two_histories(self):
         def history(seed):
-            return weir_sim("--scenario", "timers", "--seed", seed).stdout.splitlines()[0].split()[-1]
+            printed = weir_sim("--scenario", "timers", "--seed", seed).stdout
+            return printed.splitlines()[0].split()[-1]
         self.assertNotEqual(history("7"), history("8"))
 
     def test_the_number_of_workers_changes_nothing(self):

@@ -3,8 +3,9 @@
 #define WEIR_TEST_SIM_TRANSFER_H
 
 /*
- * Tasks that send and receive the bytes of a flow by what is composed of several operations: copies,
- * messages, everything to the end, waits for readiness. Those of kit.h use the plain operations.
+ * Tasks that send and receive the bytes of a flow by what is composed of several operations:
+ * copies, messages, everything to the end, waits for readiness. Those of kit.h use the plain
+ * operations.
  */
 
 #include "kit.h"

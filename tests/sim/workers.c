@@ -22,7 +22,8 @@ static const uint64_t NO_RUN = UINT64_MAX;
 static const int64_t TICK_NS = INT64_C(100000000);
 static const int64_t REPORT_NS = INT64_C(10000000000); /* What a hung worker has for its report. */
 
-/* Shared with all workers. Accessed by __atomic: the workers count up, the parent lowers the limit. */
+/* Shared with all workers. Accessed by __atomic: the workers count up, the parent
+ * lowers the limit. */
 struct dealer {
     uint64_t next;  /* The first run that nobody has taken. */
     uint64_t limit; /* Runs from here on are not needed. */

@@ -3,10 +3,10 @@
 #define WEIR_TEST_SIM_WORKERS_H
 
 /*
- * The processes that run worlds. Each worker takes the next run that nobody has taken, until there is
- * none left; what it finds goes to memory that it shares with the parent. A run that dies takes its
- * worker along. Then those before it are run to their end, so that it is always the first failing run
- * that is shown, however many workers there are.
+ * The processes that run worlds. Each worker takes the next run that nobody has taken, until there
+ * is none left; what it finds goes to memory that it shares with the parent. A run that dies takes
+ * its worker along. Then those before it are run to their end, so that it is always the first
+ * failing run that is shown, however many workers there are.
  */
 
 #include <stdbool.h>

@@ -3,8 +3,8 @@
 #define AT_ONCE_H
 
 /*
- * Run a task that never suspends: nobody would resume it. Its executor has a budget without end, and
- * fails the test when anything is posted to it.
+ * Run a task that never suspends: nobody would resume it. Its executor has a budget without end,
+ * and fails the test when anything is posted to it.
  */
 
 #include <limits.h>

@@ -6,9 +6,9 @@
  * Crews: what the tests of combinators run, on the manual executor.
  *
  * A member is a child that waits at its gate until the test opens it, and may be stubborn, shielded
- * or prompt. A team is a task that awaits its children in one group; teams nest. A crew is a team of
- * members with the journal of who began and ended when. Each step of a test (launch, open, stop) runs
- * until nothing is ready.
+ * or prompt. A team is a task that awaits its children in one group; teams nest. A crew is a team
+ * of members with the journal of who began and ended when. Each step of a test (launch, open, stop)
+ * runs until nothing is ready.
  */
 
 #include <stdbool.h>

@@ -3,8 +3,8 @@
 #define TEST_NOTE_H
 
 /*
- * Notes: tasks without a tree that write their number into a log when they run, and may do something
- * first. For tests of executors, which know no more of a task than that.
+ * Notes: tasks without a tree that write their number into a log when they run, and may do
+ * something first. For tests of executors, which know no more of a task than that.
  *
  * A log is plain memory: its notes run one after the other, or the thread sanitizer says so.
  */

@@ -3,8 +3,9 @@
 #define PART_STREAM_H
 
 /*
- * A stream that is made by hand, for what scripted streams do not do: bytes with an error beside them,
- * and a look at what it was given. Each operation completes at once with the next of its parts.
+ * A stream that is made by hand, for what scripted streams do not do: bytes with an error beside
+ * them, and a look at what it was given. Each operation completes at once with the next of its
+ * parts.
  */
 
 #include <weir/stream.h>

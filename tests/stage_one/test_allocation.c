@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * No operation allocates: thousands of each, while every call of the heap is counted. What is a child
- * task by itself, without the caller's providing its frame, has one from the allocator of frames, which
- * asks the heap for it the first time.
+ * No operation allocates: thousands of each, while every call of the heap is counted. What is a
+ * child task by itself, without the caller's providing its frame, has one from the allocator of
+ * frames, which asks the heap for it the first time.
  *
- * The linker puts a counter before malloc and its kin (see tests/CMakeLists.txt) in all of the program,
- * so in all of the library; it counts the calls of all threads. Nothing is warmed up: what is not
- * said to allocate does not the first time either.
+ * The linker puts a counter before malloc and its kin (see tests/CMakeLists.txt) in all of the
+ * program, so in all of the library; it counts the calls of all threads. Nothing is warmed up: what
+ * is not said to allocate does not the first time either.
  *
  * Threads: those of the pool; all else on the test's.
  */
@@ -52,7 +52,8 @@ void __wrap_free(void *memory)
     __real_free(memory);
 }
 
-/* Run a task to its end, and with it what runs beside it. Returns how often that called the heap. */
+/* Run a task to its end, and with it what runs beside it. Returns how often that
+ * called the heap. */
 static unsigned long run_and_count(weir_task *main)
 {
     /* Said here, because under a sanitizer no frame is used again unless that is asked for. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Base64: the vectors of RFC 4648, every way to cut them, and what a filter owes when next fails. */
+/* Base64: the vectors of RFC 4648, every way to cut them, and what a filter owes
+ * when next fails. */
 #include <errno.h>
 
 #include <weir/base64.h>

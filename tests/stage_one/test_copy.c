@@ -3,8 +3,8 @@
  * Bytes from one stream to another, by each algorithm and through every adapter.
  *
  * A haul moves a text from a scripted stream to another. Whatever happens to it (a failure of any
- * operation, a stop at any step) no byte is lost, doubled or out of order: the scripts compare, and a
- * haul that was stopped is begun again with the same objects until it has come to its end.
+ * operation, a stop at any step) no byte is lost, doubled or out of order: the scripts compare, and
+ * a haul that was stopped is begun again with the same objects until it has come to its end.
  */
 #include <weir/copy.h>
 

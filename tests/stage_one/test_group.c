@@ -2,9 +2,9 @@
 /*
  * Combinators against a model, over random children, outcomes, orders of completion and stops.
  *
- * The model does not know groups. It keeps a log of who ended with what, and reads the result off the
- * log as the words of the header define it; from the log as it stands it also knows when the others
- * are stopped. Who is ready waits in one queue, first in, first out, as on an executor.
+ * The model does not know groups. It keeps a log of who ended with what, and reads the result off
+ * the log as the words of the header define it; from the log as it stands it also knows when the
+ * others are stopped. Who is ready waits in one queue, first in, first out, as on an executor.
  */
 #include <weir/group.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whole transfers over parts: what is counted, what is offered, and what an error beside bytes means.
- * Every split, chunk, failure and stop is tried in test_kit_together.c.
+ * Whole transfers over parts: what is counted, what is offered, and what an error beside bytes
+ * means. Every split, chunk, failure and stop is tried in test_kit_together.c.
  */
 #include <weir/stream.h>
 

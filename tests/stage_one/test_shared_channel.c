@@ -3,8 +3,8 @@
  * Shared channels between threads: every item is delivered exactly once and in order, whatever is
  * stopped, closed or freed meanwhile. What needs no threads stands in test_channel.c.
  *
- * An item marks its place in a table when it is received. The marks are plain bytes, so that an item
- * that were delivered to two threads would also be a data race.
+ * An item marks its place in a table when it is received. The marks are plain bytes, so that an
+ * item that were delivered to two threads would also be a data race.
  */
 #include <weir/shared_channel.h>
 
@@ -125,8 +125,8 @@ static void start_mover(struct trader *self)
     weir_scope_start_embedded(&self->scope, &self->record, &self->mover.task);
 }
 
-/* Half of the time the other threads get the processor first, lest on a machine with one of it nobody
- * ever meets anybody. */
+/* Half of the time the other threads get the processor first, lest on a machine with one of it
+ * nobody ever meets anybody. */
 static void stop_mover(struct trader *self)
 {
     if (self->random >> 28 & 1)

@@ -199,8 +199,8 @@ WEIR_TEST(strand, others_run_between_two_turns)
     bench_fini(&bench);
 }
 
-/* Two notes: the second is posted from outside while the first runs. Returns how many ran in the first
- * turn of a strand with this budget. */
+/* Two notes: the second is posted from outside while the first runs. Returns how many ran in the
+ * first turn of a strand with this budget. */
 static int run_while_posted_to(int budget)
 {
     struct note notes[2];

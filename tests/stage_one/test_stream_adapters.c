@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Adapters, each by itself: what they keep, and what they tell. Hauls through all of them, with every
- * failure and every stop, are in test_copy.c.
+ * Adapters, each by itself: what they keep, and what they tell. Hauls through all of them, with
+ * every failure and every stop, are in test_copy.c.
  */
 #include <weir/stream_adapters.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* when_any: who wins under each policy, what the losers keep, stops, and combinators in each other. */
+/* when_any: who wins under each policy, what the losers keep, stops, and combinators
+ * in each other. */
 #include <weir/group.h>
 
 #include <errno.h>

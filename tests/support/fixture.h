@@ -6,16 +6,16 @@
  * What contract tests stand on: a loop on one backend, an acceptor on loopback, and jobs.
  *
  * A job is a tree of tasks that a test starts and later waits for, so that the body of a test reads
- * as a sequence: start a read, let the loop turn, send, wait for the read. An op is a job of a single
- * await. Between the calls the loop stands still.
+ * as a sequence: start a read, let the loop turn, send, wait for the read. An op is a job of a
+ * single await. Between the calls the loop stands still.
  *
  *      op_read_some(&f, &read, &socket, data, sizeof data);
  *      fixture_turn(&f);                                        now the read is in flight
  *      raw_send(peer, "abc", 3);
  *      r = op_wait(&f, &read);
  *
- * A watchdog ends a test that hangs, and prints what its tasks wait for. Thread: that of the test; a
- * side has a loop of its own on a thread of its own.
+ * A watchdog ends a test that hangs, and prints what its tasks wait for. Thread: that of the test;
+ * a side has a loop of its own on a thread of its own.
  */
 
 #include <stdbool.h>

@@ -4,8 +4,8 @@
  * The wrappers of liburing.
  *
  * What the kernel answers to one submission entry cannot be wrapped, so the entry is exchanged for
- * one that does nothing, and its completion is rewritten before the library sees it. Threads: a ring
- * is used by one; the state is that thread's.
+ * one that does nothing, and its completion is rewritten before the library sees it. Threads: a
+ * ring is used by one; the state is that thread's.
  */
 #define _GNU_SOURCE
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Contract tests on the simulated kernel: the body is the one program of the one host of a world. It
- * runs for WEIR_SIM_SEEDS seeds from WEIR_SIM_SEED on, 3 from 1 on by default: each is another order
- * of things. A report of a failure names the seed.
+ * Contract tests on the simulated kernel: the body is the one program of the one host of a world.
+ * It runs for WEIR_SIM_SEEDS seeds from WEIR_SIM_SEED on, 3 from 1 on by default: each is another
+ * order of things. A report of a failure names the seed.
  */
 #include <stdlib.h>
 

@@ -106,7 +106,8 @@ void test_on_kernel(const char *backend, test_on_fn *body);
 void test_on_direct(const char *backend, test_on_fn *body);
 extern unsigned test_direct_descriptors;
 
-/** Run it as a program of a world, for some seeds. Defined by support/on_sim.c: for contract tests. */
+/** Run it as a program of a world, for some seeds. Defined by support/on_sim.c: for
+ * contract tests. */
 void test_on_sim(const char *backend, test_on_fn *body);
 
 /** The same, in worlds that do whatever a kernel may do without failing: faults of level 1. */

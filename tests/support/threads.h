@@ -3,8 +3,8 @@
 #define TEST_THREADS_H
 
 /*
- * Threads of a test's own: those of the system it runs on, so programs of the world inside one. They
- * take no signals: a sanitizer loses one that comes to a thread that ends.
+ * Threads of a test's own: those of the system it runs on, so programs of the world inside one.
+ * They take no signals: a sanitizer loses one that comes to a thread that ends.
  */
 
 #include "sys.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Accepting when descriptors are scarce, against a kernel that answers when the test says: what comes
- * between an accept's failure and its reaping. tests/contract/test_acceptor.c has real shortages.
+ * Accepting when descriptors are scarce, against a kernel that answers when the test says: what
+ * comes between an accept's failure and its reaping. tests/contract/test_acceptor.c has real
+ * shortages.
  */
 #include <errno.h>
 
@@ -84,7 +85,8 @@ static weir_task *close_resume(weir_task *task)
     WEIR_END(task);
 }
 
-/* The waiting accept is cancelled by the close; then the close is completed, and the descriptor closed. */
+/* The waiting accept is cancelled by the close; then the close is completed, and the
+ * descriptor closed. */
 static void rig_fini(struct rig *t)
 {
     weir_root_stop(&t->root, WEIR_STOP_REQUESTED);

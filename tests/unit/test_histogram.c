@@ -127,7 +127,8 @@ WEIR_TEST(histogram, percentiles_of_a_thousand_values_are_exact)
     free(histogram);
 }
 
-/* Doubles do not hold 99.9 or 0.1 exactly; the count a percentile stands for must not depend on it. */
+/* Doubles do not hold 99.9 or 0.1 exactly; the count a percentile stands for must
+ * not depend on it. */
 WEIR_TEST(histogram, round_percentiles_cover_round_counts)
 {
     weir_lat_histogram *histogram = new_histogram();

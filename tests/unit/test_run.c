@@ -478,9 +478,9 @@ WEIR_TEST(run, a_shield_at_home_keeps_a_soft_stop_from_the_child_over_there)
 }
 
 /*
- * Stops from both sides race the end of the child. In each round the traveller goes to the far loop;
- * one thread stops it at home, another posts a task to the far loop that stops the child there or
- * opens its gate.
+ * Stops from both sides race the end of the child. In each round the traveller goes to the far
+ * loop; one thread stops it at home, another posts a task to the far loop that stops the child
+ * there or opens its gate.
  */
 
 enum { ROUNDS = 1500, RACERS = 2 };

@@ -5,10 +5,10 @@
 /*
  * Any executor: a value of two pointers that keeps an executor of whatever kind alive.
  *
- * A weir_executor * refers to an executor that somebody else keeps. Where nobody does, as for a strand
- * that several connections share, an owner counts the references and ends the executor with the last
- * one. Every weir_any_executor is one reference: copy it with weir_any_executor_ref, and give each
- * copy back once. One made with weir_any_executor_of only borrows, and costs nothing.
+ * A weir_executor * refers to an executor that somebody else keeps. Where nobody does, as for a
+ * strand that several connections share, an owner counts the references and ends the executor with
+ * the last one. Every weir_any_executor is one reference: copy it with weir_any_executor_ref, and
+ * give each copy back once. One made with weir_any_executor_of only borrows, and costs nothing.
  *
  * A task is posted to `any.executor`, like to any other.
  *

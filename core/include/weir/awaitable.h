@@ -5,8 +5,8 @@
 /*
  * How to write an awaitable: the whole protocol, for those who bring something new to wait for.
  *
- * An awaitable is a function, the starter, and a record of waiting, the weir_wait. The starter is called
- * by WEIR_AWAIT on the thread of the task's executor, with the resume point already stored.
+ * An awaitable is a function, the starter, and a record of waiting, the weir_wait. The starter is
+ * called by WEIR_AWAIT on the thread of the task's executor, with the resume point already stored.
  *
  *      starter --the result is there------------------> weir_task_complete() --> the task, or NULL
  *         |----a child does it------------------------> weir_call()          --> the child
@@ -16,24 +16,26 @@
  *
  * The rules:
  *
- *  1. A starter returns the task to run next and resumes nothing itself. What it returns goes straight
- *     back to WEIR_AWAIT.
+ *  1. A starter returns the task to run next and resumes nothing itself. What it returns goes
+ *     straight back to WEIR_AWAIT.
  *  2. It looks at weir_task_stop_error() first: after a stop it completes with that error and does
  *     nothing. What must happen in spite of a stop belongs into a shield of the caller's.
- *  3. From weir_task_suspend() on, the task may be resumed as soon as its thread is free: the starter
- *     touches neither the task nor its frame any more, and returns NULL. Prepare everything before.
+ *  3. From weir_task_suspend() on, the task may be resumed as soon as its thread is free: the
+ *     starter touches neither the task nor its frame any more, and returns NULL. Prepare everything
+ *     before.
  *  4. The record lives in the task's scratch (WEIR_TASK_SCRATCH), at no cost, or in an object that
  *     outlives the wait. Until the completion it belongs to whoever will complete it.
  *  5. Completion is weir_task_wake(), once, on the thread of the task's executor. It makes the task
  *     ready; it does not run it. Another thread may not touch the header of a task: it posts a task
  *     of its own, a courier, to task->environment->executor, and the courier completes.
- *  6. weir_wait_ops.stop asks for an early end. It is called on the executor's thread while the task
- *     waits, perhaps more than once. Either it completes the wait, with weir_task_stop_error(); or it
- *     asks whoever will complete it to hurry; or it does nothing. It runs no task. When the completion
- *     has been decided already, it leaves it as it is: what was transferred is reported.
+ *  6. weir_wait_ops.stop asks for an early end. It is called on the executor's thread while the
+ *     task waits, perhaps more than once. Either it completes the wait, with
+ *     weir_task_stop_error(); or it asks whoever will complete it to hurry; or it does nothing. It
+ *     runs no task. When the completion has been decided already, it leaves it as it is: what was
+ *     transferred is reported.
  *  7. The result counts what was transferred, also beside an error.
- *  8. What completes at once goes through weir_task_complete(), which spends the executor's budget, so
- *     that a task whose awaits never suspend does not starve the others.
+ *  8. What completes at once goes through weir_task_complete(), which spends the executor's budget,
+ *     so that a task whose awaits never suspend does not starve the others.
  *
  * A bell that one task waits for, and that its own thread rings, is complete with this:
  *

@@ -12,8 +12,8 @@
  *      weir_read_to_end(task, &decoder.in, &picture.dynamic)
  *
  * Each is as fast to answer as what it stands on: over a stream that is always ready it never
- * suspends, and it needs no frame and allocates nothing. A stop loses no byte; what the filter holds
- * back stays in it, and the next operation goes on from there. There is nothing to end.
+ * suspends, and it needs no frame and allocates nothing. A stop loses no byte; what the filter
+ * holds back stays in it, and the next operation goes on from there. There is nothing to end.
  *
  * The decoder is strict: padding is required, there are no line breaks, and the bits that padding
  * leaves over are zero. So each text has one meaning, and each meaning one text.

@@ -5,8 +5,8 @@
 /*
  * Buffer sinks: memory of the sink's own, to be filled with the bytes it is to take.
  *
- * A write stream takes bytes from the caller's memory; a buffer sink lends memory, and the caller says
- * how many bytes it has put there. Nothing is copied.
+ * A write stream takes bytes from the caller's memory; a buffer sink lends memory, and the caller
+ * says how many bytes it has put there. Nothing is copied.
  *
  *      prepare ---> fill the buffers ---> commit(n) ---> prepare ... ---> commit_eof(n)
  *
@@ -48,8 +48,8 @@ struct weir_buffer_sink {
  * Memory for the next bytes. It is good until the next prepare or commit; prepared again without a
  * commit it is the same memory.
  *
- * Returns how many buffers were written; 0: there is no room now, and weir_buffer_sink_commit with 0
- * waits for some.
+ * Returns how many buffers were written; 0: there is no room now, and weir_buffer_sink_commit with
+ * 0 waits for some.
  *
  * @ret_buffers[max]  none of those that were written is empty
  * @max               not 0
@@ -79,8 +79,9 @@ WEIR_MUST_USE static inline weir_task *weir_buffer_sink_commit(weir_task *task,
 }
 
 /**
- * weir_buffer_sink_commit of the last bytes, 0 or more: all that was taken is passed on, and the end.
- * After it has succeeded nothing is prepared; if it fails or is cancelled it is called again, with 0.
+ * weir_buffer_sink_commit of the last bytes, 0 or more: all that was taken is passed on, and the
+ * end. After it has succeeded nothing is prepared; if it fails or is cancelled it is called again,
+ * with 0.
  */
 WEIR_MUST_USE static inline weir_task *weir_buffer_sink_commit_eof(weir_task *task,
                                                                    weir_buffer_sink *sink,

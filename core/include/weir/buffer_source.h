@@ -5,8 +5,8 @@
 /*
  * Buffer sources: bytes to read that stand in the source's own memory.
  *
- * A read stream fills the caller's memory; a buffer source shows where its bytes stand, and the caller
- * says how many of them it is done with. Nothing is copied.
+ * A read stream fills the caller's memory; a buffer source shows where its bytes stand, and the
+ * caller says how many of them it is done with. Nothing is copied.
  *
  *      pull ---> look at the buffers ---> consume(n) ---> pull ...
  *

@@ -14,8 +14,8 @@
  * An item is either delivered or still its sender's, whatever is cancelled or closed meanwhile:
  * a send that fails has sent nothing, and a receive that fails has taken nothing.
  *
- * Thread: everything here belongs to the tasks of one executor, of one tree or of several; the first
- * await decides which. Across threads see <weir/shared_channel.h>.
+ * Thread: everything here belongs to the tasks of one executor, of one tree or of several; the
+ * first await decides which. Across threads see <weir/shared_channel.h>.
  *
  * Source: core/sync/channel.c, core/sync/channel_core.c. Tests: tests/stage_one/test_channel.c,
  * tests/misuse/test_misuse_sync.c.
@@ -91,7 +91,8 @@ static inline size_t weir_channel_count(const weir_channel *channel)
 /**
  * Send an item.
  *
- * Completes  when the item is buffered or a receiver has it; at once when there is room or a receiver
+ * Completes  when the item is buffered or a receiver has it; at once when there is
+ *            room or a receiver
  * Result     {0, 1}; WEIR_CLOSED; as a stop or a deadline of the task wants it. Beside an error the
  *            count is 0: the item is still the caller's
  * Borrows    channel and item until then

@@ -5,9 +5,9 @@
 /*
  * Contexts: what owns executors, and the services and roots that go with them.
  *
- * A loop is a context. A service is an object that lives as long as its context, found by a key (the
- * address of its ops table); shutting the context down calls the services in the reverse order of
- * their registration. A context asserts that no task lives when it ends: stop, join, destroy.
+ * A loop is a context. A service is an object that lives as long as its context, found by a key
+ * (the address of its ops table); shutting the context down calls the services in the reverse order
+ * of their registration. A context asserts that no task lives when it ends: stop, join, destroy.
  *
  * Thread: that of the context's executor.
  *
@@ -71,7 +71,8 @@ WEIR_PUBLIC void weir_context_init(weir_context *context, weir_memory *source,
  */
 WEIR_PUBLIC void weir_context_init_shared(weir_context *context, weir_memory *source);
 
-/** What a context holds back for frames by default: nothing where a sanitizer should see each freed. */
+/** What a context holds back for frames by default: nothing where a sanitizer should
+ * see each freed. */
 WEIR_PUBLIC size_t weir_context_frames_bound(void);
 
 /** Whether a tree lives on the context or work keeps it. */
@@ -93,7 +94,8 @@ WEIR_PUBLIC weir_service *weir_context_find_service(weir_context *context,
  */
 WEIR_PUBLIC size_t weir_context_dump(weir_context *context, FILE *stream);
 
-/** Something outside of weir that will launch a tree: keeps a context running. Fields are private. */
+/** Something outside of weir that will launch a tree: keeps a context running.
+ * Fields are private. */
 typedef struct weir_work {
     weir_task courier; /* Brings the end to the executor. */
     struct weir_executor *executor;

@@ -10,11 +10,11 @@
  *   from a buffer source   weir_push_to          (through <weir/stream_adapters.h>)
  *
  * Where one side has memory of its own, that is used, and bytes are copied once or not at all. The
- * other stream is not ended: its user does that, by weir_write_eof or weir_buffer_sink_commit_eof, or
- * goes on with it.
+ * other stream is not ended: its user does that, by weir_write_eof or weir_buffer_sink_commit_eof,
+ * or goes on with it.
  *
- * Each runs in a frame of the caller's, embedded in the caller's own. It needs no preparation and can
- * be used again when it is done.
+ * Each runs in a frame of the caller's, embedded in the caller's own. It needs no preparation and
+ * can be used again when it is done.
  *
  * Source: core/stream/copy.c. Tests: tests/stage_one/test_copy.c.
  */

@@ -5,12 +5,13 @@
 /*
  * Deadlines: a timeout on any await.
  *
- * A weir_deadline is a field of a frame: arm it, await what you like, disarm it. When it passes, the
- * task and all it waits for are stopped with WEIR_STOP_EXPIRED, and their awaits complete with
+ * A weir_deadline is a field of a frame: arm it, await what you like, disarm it. When it passes,
+ * the task and all it waits for are stopped with WEIR_STOP_EXPIRED, and their awaits complete with
  * WEIR_TIMED_OUT (bytes transferred so far are counted) until it is disarmed. No allocation; O(1).
- * Deadlines may overlap. One that is armed inside a shield is disarmed inside it, and one from outside
- * after it: a shield holds the outer ones back and lets the inner ones pass. A task disarms its deadlines before it returns, on every
- * way out; a clean-up at the end of the coroutine is the place for it.
+ * Deadlines may overlap. One that is armed inside a shield is disarmed inside it, and one from
+ * outside after it: a shield holds the outer ones back and lets the inner ones pass. A task disarms
+ * its deadlines before it returns, on every way out; a clean-up at the end of the coroutine is the
+ * place for it.
  *
  * Source: core/time/deadline.c. Tests: tests/contract/test_deadline.c, tests/stage_one/test_time.c.
  */
@@ -46,8 +47,8 @@ WEIR_PUBLIC void weir_deadline_arm_after(weir_task *task, weir_deadline *deadlin
                                          int64_t duration_ns);
 
 /**
- * Arm the end of a grace period: when it passes the task and all it waits for are stopped hard, which
- * no shield withstands and disarming does not take back.
+ * Arm the end of a grace period: when it passes the task and all it waits for are stopped hard,
+ * which no shield withstands and disarming does not take back.
  */
 WEIR_PUBLIC void weir_deadline_arm_hard_after(weir_task *task, weir_deadline *deadline,
                                               int64_t duration_ns);

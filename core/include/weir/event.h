@@ -10,8 +10,8 @@
  *
  *      weir_event_init --> CLEAR --set--> SET --clear--> CLEAR
  *
- * Thread: everything here belongs to the tasks of one executor, of one tree or of several; the first
- * wait decides which. To wake a task from another thread see <weir/waker.h>.
+ * Thread: everything here belongs to the tasks of one executor, of one tree or of several; the
+ * first wait decides which. To wake a task from another thread see <weir/waker.h>.
  *
  * Source: core/sync/event.c. Tests: tests/stage_one/test_event.c, tests/misuse/test_misuse_sync.c.
  */

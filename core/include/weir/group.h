@@ -14,10 +14,11 @@
  *      IDLE --weir_when_x--> undecided --first to fail, to win--> decided --last child--> IDLE
  *                                `-----------last child------------------------------------^
  *
- * "First" is by completion, which is serial in a tree: there are no ties. Children are posted in the
- * order of the arguments, in the environment of the task, and inherit its stop. They run also when
- * the task was stopped before, as with weir_call: a child may own what it has to close. What they
- * await completes as cancelled then, without I/O. A child that succeeds all the same has succeeded.
+ * "First" is by completion, which is serial in a tree: there are no ties. Children are posted in
+ * the order of the arguments, in the environment of the task, and inherit its stop. They run also
+ * when the task was stopped before, as with weir_call: a child may own what it has to close. What
+ * they await completes as cancelled then, without I/O. A child that succeeds all the same has
+ * succeeded.
  *
  * A child is an embedded task, initialised and not started, and stands in a group once. A group
  * needs no memory for a child. For a number of children that grows see <weir/scope.h>.

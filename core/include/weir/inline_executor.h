@@ -7,12 +7,13 @@
  *
  * A post runs the task at once and returns when everything that became ready by it has run; a post
  * by a task that runs there is queued, first in, first out, so nothing is re-entered. A dispatch by
- * such a task gives the task back; from outside it is a post. A tree therefore goes as far as it can inside the call that woke it, and a
- * test needs no loop. It knows no time: <weir/manual.h> does.
+ * such a task gives the task back; from outside it is a post. A tree therefore goes as far as it
+ * can inside the call that woke it, and a test needs no loop. It knows no time: <weir/manual.h>
+ * does.
  *
- * What is posted from outside runs inside the post, so whoever walks waiting tasks from outside, a stop
- * of a task, a scope or a group, the close of a channel, would have them finish under its feet: call those from
- * a task, or use the manual executor.
+ * What is posted from outside runs inside the post, so whoever walks waiting tasks from outside, a
+ * stop of a task, a scope or a group, the close of a channel, would have them finish under its
+ * feet: call those from a task, or use the manual executor.
  *
  * Thread: one at a time.
  *

@@ -57,7 +57,8 @@ struct weir_manual {
 /** @options  copied; NULL: the defaults */
 WEIR_PUBLIC void weir_manual_init(weir_manual *manual, const weir_manual_options *options);
 
-/** Asserts that no tree lives and no deadline is armed. Waits for threads that are still posting. */
+/** Asserts that no tree lives and no deadline is armed. Waits for threads that are
+ * still posting. */
 WEIR_PUBLIC void weir_manual_fini(weir_manual *manual);
 
 /** What to post to, and to launch trees on. */
@@ -80,8 +81,9 @@ WEIR_PUBLIC void weir_manual_advance(weir_manual *manual, int64_t duration_ns);
 
 /**
  * Run a task as a tree of its own, and return what it returned. When nothing is ready, virtual time
- * jumps to the next deadline; when none is armed, nothing can end the task any more: the dump of what
- * waits is printed and the process aborts. Not for tasks that wait for other threads: poll for those.
+ * jumps to the next deadline; when none is armed, nothing can end the task any more: the dump of
+ * what waits is printed and the process aborts. Not for tasks that wait for other threads: poll for
+ * those.
  */
 WEIR_PUBLIC weir_result weir_manual_run(weir_manual *manual, weir_task *main);
 

@@ -8,10 +8,11 @@
  * Frame allocators and growing buffers take one. Exhaustion is NULL, which becomes -ENOMEM for
  * whoever asked, never a crash.
  *
- * Thread: a memory is called on the thread of what uses it; one that is used by several threads (the
- * frames of a thread pool) must allow for that. weir_memory_heap does.
+ * Thread: a memory is called on the thread of what uses it; one that is used by several threads
+ * (the frames of a thread pool) must allow for that. weir_memory_heap does.
  *
- * Source: core/base/memory.c. Tests: tests/unit/test_frame.c, tests/stage_one/test_dynamic_buffer.c.
+ * Source: core/base/memory.c. Tests: tests/unit/test_frame.c,
+ * tests/stage_one/test_dynamic_buffer.c.
  */
 
 #include <stddef.h>

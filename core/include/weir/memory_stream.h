@@ -5,8 +5,10 @@
 /*
  * Memory as a stream: to read what is there, and to collect what is written.
  *
- *      weir_memory_reader   a buffer sequence, as a read stream (&x.in) and a buffer source (&x.source)
- *      weir_memory_writer   a dynamic buffer, as a write stream (&x.out) and a buffer sink (&x.sink)
+ *      weir_memory_reader   a buffer sequence, as a read stream (&x.in) and a buffer source
+ *                           (&x.source)
+ *      weir_memory_writer   a dynamic buffer, as a write stream (&x.out) and a buffer sink
+ *                           (&x.sink)
  *
  * They are always ready: no await on them suspends, but for the turns of others that are due. They
  * allocate nothing (a dynamic buffer may), stay in place, and there is nothing to release.
@@ -42,7 +44,8 @@ static inline weir_const_buffer_slice weir_memory_reader_rest(const weir_memory_
     return reader->rest;
 }
 
-/** What is written goes behind the data of a dynamic buffer. Use either half. Fields are private. */
+/** What is written goes behind the data of a dynamic buffer. Use either half.
+ * Fields are private. */
 typedef struct weir_memory_writer {
     weir_write_stream out;
     weir_buffer_sink sink;
@@ -51,8 +54,9 @@ typedef struct weir_memory_writer {
 } weir_memory_writer;
 
 /**
- * Write into a dynamic buffer, which is borrowed; between two writes it may be consumed. When it has
- * reached its limit a write that finds no room fails with -ENOBUFS, without memory with -ENOMEM.
+ * Write into a dynamic buffer, which is borrowed; between two writes it may be consumed. When it
+ * has reached its limit a write that finds no room fails with -ENOBUFS, without memory with
+ * -ENOMEM.
  */
 WEIR_PUBLIC void weir_memory_writer_init(weir_memory_writer *writer, weir_dynamic_buffer *buffer);
 

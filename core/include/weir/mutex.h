@@ -7,15 +7,15 @@
  *
  * Tasks of one executor never run at once, so what happens between two awaits needs no mutex. One
  * is needed for what must not be interleaved although it awaits: two messages on one stream, say.
- * Whoever asks first locks first: an unlock hands the mutex to the task that has waited longest, and
- * nobody overtakes it. The holder is a task, not its tree: who locked it, unlocks it.
+ * Whoever asks first locks first: an unlock hands the mutex to the task that has waited longest,
+ * and nobody overtakes it. The holder is a task, not its tree: who locked it, unlocks it.
  *
  *      weir_mutex_init --> FREE --lock--> HELD --unlock, nobody waits--> FREE
  *                                         |  ^
  *                                         '--' unlock: the first waiter holds it
  *
- * Thread: everything here belongs to the tasks of one executor, of one tree or of several; the first
- * lock decides which.
+ * Thread: everything here belongs to the tasks of one executor, of one tree or of several; the
+ * first lock decides which.
  *
  * Source: core/sync/mutex.c. Tests: tests/stage_one/test_mutex.c, tests/misuse/test_misuse_sync.c.
  */
@@ -47,8 +47,8 @@ WEIR_PUBLIC void weir_mutex_fini(weir_mutex *mutex);
  * Overlap    any number of tasks; they lock in the order they asked. A task that holds it does not
  *            ask again
  * Cancel     the task leaves the queue. A task that is stopped already does not lock even a free
- *            mutex: clean-up that needs it shields itself. When the mutex was handed over before the
- *            stop came, the lock succeeds and the task must unlock
+ *            mutex: clean-up that needs it shields itself. When the mutex was handed over before
+ *            the stop came, the lock succeeds and the task must unlock
  */
 WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_mutex_lock(weir_task *task, weir_mutex *mutex);
 

@@ -3,8 +3,9 @@
 #define WEIR_RUN_H
 
 /*
- * Launching trees of tasks: run_async (submits), run_on (the bridge between trees). What blocks until a
- * tree has ended belongs to what runs it: weir_run in <weir/loop.h>, weir_manual_run, weir_thread_pool_run.
+ * Launching trees of tasks: run_async (submits), run_on (the bridge between trees). What blocks
+ * until a tree has ended belongs to what runs it: weir_run in <weir/loop.h>, weir_manual_run,
+ * weir_thread_pool_run.
  *
  * A root is the top of a tree: it gives the tree its environment, can be stopped from any thread,
  * and is what a context counts and dumps.
@@ -21,7 +22,8 @@ WEIR_C_BEGIN
 
 typedef struct weir_root weir_root;
 
-/** Called on the executor's thread when the tree has ended. The root may be freed or reused here. */
+/** Called on the executor's thread when the tree has ended. The root may be freed
+ * or reused here. */
 typedef void weir_root_done_fn(weir_root *root, weir_result result);
 
 /** The top of a tree. Caller's memory; in place until done is called. Fields are private. */
@@ -69,8 +71,8 @@ typedef struct weir_bridge {
  * Result     what the task returned
  * Borrows    bridge and child until then
  * Cancel     a stop that is in force is inherited by the child, which runs and whose awaits see it;
- *            a later one is sent to the other executor and walks down the child there; the child's result
- *            is what is reported. A stop that comes too late does nothing.
+ *            a later one is sent to the other executor and walks down the child there; the child's
+ *            result is what is reported. A stop that comes too late does nothing.
  *
  * @child  embedded, initialised and not started; its frame is read here again when it is done
  */

@@ -9,8 +9,8 @@
  * the task that has waited longest, and nobody overtakes it. Permits have no owner: one task may
  * acquire and another release, also more than were there at the beginning.
  *
- * Thread: everything here belongs to the tasks of one executor, of one tree or of several; the first
- * acquire decides which.
+ * Thread: everything here belongs to the tasks of one executor, of one tree or of several; the
+ * first acquire decides which.
  *
  * Source: core/sync/semaphore.c. Tests: tests/stage_one/test_semaphore.c,
  * tests/misuse/test_misuse_sync.c.
@@ -47,9 +47,9 @@ static inline size_t weir_semaphore_available(const weir_semaphore *semaphore)
  * Result     {0, 0}: acquired. Else not acquired: as a stop or a deadline of the task wants it
  * Borrows    semaphore until then
  * Overlap    any number of tasks; they acquire in the order they asked
- * Cancel     the task leaves the queue. A task that is stopped already does not acquire even a permit
- *            that is available. When the permit was handed over before the stop came, the acquire
- *            succeeds: a permit is never lost
+ * Cancel     the task leaves the queue. A task that is stopped already does not acquire even a
+ *            permit that is available. When the permit was handed over before the stop came, the
+ *            acquire succeeds: a permit is never lost
  */
 WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_semaphore_acquire(weir_task *task,
                                                             weir_semaphore *semaphore);

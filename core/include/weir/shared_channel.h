@@ -11,9 +11,9 @@
  * lock, held for that long, and the record then travels to the waiting task's executor.
  *
  * Thread: any, for everything but init and fini. A call does not touch the channel any more once
- * another thread can see what it did. So it is free to go (weir_shared_channel_fini, or just let go)
- * as soon as all awaits on it have completed and nobody will call it again: the one who received the
- * only answer there will be may do it.
+ * another thread can see what it did. So it is free to go (weir_shared_channel_fini, or just let
+ * go) as soon as all awaits on it have completed and nobody will call it again: the one who
+ * received the only answer there will be may do it.
  *
  * Source: core/sync/shared_channel.c, core/sync/channel_core.c.
  * Tests: tests/stage_one/test_shared_channel.c, tests/misuse/test_misuse_sync.c.
@@ -63,7 +63,8 @@ WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_shared_channel_send(weir_task *task,
                                                               const void *item);
 
 /**
- * Receive the oldest item: see weir_channel_receive, whose Completes, Result, Overlap and Cancel hold.
+ * Receive the oldest item: see weir_channel_receive, whose Completes, Result, Overlap
+ * and Cancel hold.
  *
  * Borrows    channel, wait and ret_item until it completes; then no thread touches wait or ret_item
  *

@@ -6,10 +6,10 @@
  * Signal sets: await SIGINT, SIGTERM and others in a task.
  *
  * A signal is a post: the handler stores a bit and puts a task that is embedded in the set into the
- * loop's inbox, with atomic operations and one write(2), and so is async-signal-safe. Signals of one
- * number that arrive before they are awaited count once, as POSIX signals do. A number may be in
- * several sets, of several loops; each is told. The disposition that stood before the first set took
- * a number comes back when the last one lets it go.
+ * loop's inbox, with atomic operations and one write(2), and so is async-signal-safe. Signals of
+ * one number that arrive before they are awaited count once, as POSIX signals do. A number may be
+ * in several sets, of several loops; each is told. The disposition that stood before the first set
+ * took a number comes back when the last one lets it go.
  *
  * At most WEIR_SIGNAL_SETS_MAX sets are open in a process.
  *

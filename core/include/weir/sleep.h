@@ -24,7 +24,8 @@ WEIR_PUBLIC int64_t weir_task_now_ns(const weir_task *task);
  * Suspend until at_ns.
  *
  * Completes  at or after that time, never before; at once when it has come
- * Result     {0, 0}, WEIR_CANCELLED, or WEIR_TIMED_OUT when a weir_deadline of the task passes first
+ * Result     {0, 0}, WEIR_CANCELLED, or WEIR_TIMED_OUT when a weir_deadline of the
+ *            task passes first
  *
  * @at_ns  absolute, on the task's clock
  */

@@ -6,9 +6,9 @@
  * Stopping: asking tasks to end early.
  *
  * A stop sets a byte in a task and in all that it waits for, down to the operation in flight, which
- * is asked to cancel. A starter looks at that byte: after a stop it completes with WEIR_CANCELLED (a
- * deadline: WEIR_TIMED_OUT) without I/O. Bytes that were transferred are reported all the same. A
- * stop costs nothing until it is used, and it stays: only a deadline's is taken back when the
+ * is asked to cancel. A starter looks at that byte: after a stop it completes with WEIR_CANCELLED
+ * (a deadline: WEIR_TIMED_OUT) without I/O. Bytes that were transferred are reported all the same.
+ * A stop costs nothing until it is used, and it stays: only a deadline's is taken back when the
  * deadline is disarmed.
  *
  * A shield holds a soft stop (REQUESTED, EXPIRED) back while clean-up awaits; it takes effect when
@@ -35,14 +35,15 @@ WEIR_C_BEGIN
  */
 WEIR_PUBLIC void weir_task_stop(weir_task *task, unsigned bits);
 
-/** The stop bits in force for this task: none means go on. For loops that compute between awaits. */
+/** The stop bits in force for this task: none means go on. For loops that compute
+ * between awaits. */
 static inline unsigned weir_task_stop_bits(const weir_task *task)
 {
     return task->stop;
 }
 
-/* The rare halves of shields are inline, too: a call there would make the coroutine around it save the
- * result that it holds, each time that it is resumed. */
+/* The rare halves of shields are inline, too: a call there would make the coroutine around it save
+ * the result that it holds, each time that it is resumed. */
 
 /**
  * Hold soft stops back from here to weir_shield_end: what this task awaits in between is not
@@ -86,8 +87,8 @@ static inline void weir_shield_end(weir_task *task)
  * A handle through which any thread stops a tree.
  *
  * Embed it in what outlives the tree; fields are private. A request travels as a task (the courier)
- * through the inbox of the tree's executor, so it allocates nothing, takes no lock, and any number of
- * requests that meet on the way become one. See weir_root in <weir/run.h>, which has one.
+ * through the inbox of the tree's executor, so it allocates nothing, takes no lock, and any number
+ * of requests that meet on the way become one. See weir_root in <weir/run.h>, which has one.
  */
 typedef struct weir_stop_source {
     weir_task courier;                   /* Posted to the executor; carries the bits in word. */

@@ -6,23 +6,25 @@
  * Strands: one task after the other, on top of any executor.
  *
  * What is posted to a strand runs strictly first in, first out, never two tasks at a time and never
- * one inside another, on whatever thread the inner executor lends; each task sees what the one before
- * it wrote. A strand shares nothing with other strands, and may itself lie on a strand.
+ * one inside another, on whatever thread the inner executor lends; each task sees what the one
+ * before it wrote. A strand shares nothing with other strands, and may itself lie on a strand.
  *
  * It runs in turns: after a number of resumptions (64, see weir_strand_set_budget) it queues up
- * behind the other work of the inner executor. Posting allocates nothing and takes no lock: a courier,
- * part of the strand, is posted to the inner executor when the first task arrives, and comes home
- * when none is left.
+ * behind the other work of the inner executor. Posting allocates nothing and takes no lock: a
+ * courier, part of the strand, is posted to the inner executor when the first task arrives, and
+ * comes home when none is left.
  *
- *      weir_strand_init --> idle --post--> a turn is due --> takes turns --> idle --> weir_strand_fini
+ *      weir_strand_init --> idle --post--> a turn is due --> takes turns --> idle
+ *                           idle --> weir_strand_fini
  *
- * A strand gives each tree that must share state with others the same place in line; a tree alone is
- * serial already. Over a loop, an I/O operation of a task completes on the loop's thread: still never
- * beside the strand's other tasks, but not in line with what is posted.
+ * A strand gives each tree that must share state with others the same place in line; a tree alone
+ * is serial already. Over a loop, an I/O operation of a task completes on the loop's thread: still
+ * never beside the strand's other tasks, but not in line with what is posted.
  *
  * Thread: posting from any; the rest says so.
  *
- * Source: core/exec/strand.c. Tests: tests/stage_one/test_strand.c, tests/misuse/test_misuse_exec.c.
+ * Source: core/exec/strand.c. Tests: tests/stage_one/test_strand.c,
+ * tests/misuse/test_misuse_exec.c.
  */
 
 #include <weir/any_executor.h>
@@ -53,8 +55,8 @@ struct weir_strand {
 WEIR_PUBLIC void weir_strand_init(weir_strand *strand, weir_executor *inner);
 
 /**
- * End an idle strand. Waits for a thread that leaves it at this moment. Asserts that nothing is queued
- * and that it is not called from inside.
+ * End an idle strand. Waits for a thread that leaves it at this moment. Asserts that nothing is
+ * queued and that it is not called from inside.
  */
 WEIR_PUBLIC void weir_strand_fini(weir_strand *strand);
 
@@ -73,9 +75,9 @@ WEIR_PUBLIC bool weir_strand_is_inside(const weir_strand *strand);
 /**
  * A strand that lives as long as somebody refers to it.
  *
- * When the last reference goes, what is queued still runs first; a task of the strand may be the one
- * to let it go. What waits for something else meanwhile is not queued: who launches a tree on the
- * strand refers to it until the tree has ended.
+ * When the last reference goes, what is queued still runs first; a task of the strand may be the
+ * one to let it go. What waits for something else meanwhile is not queued: who launches a tree on
+ * the strand refers to it until the tree has ended.
  *
  * Returns 0 or -ENOMEM.
  *

@@ -6,11 +6,11 @@
  * Adapters between streams, which use the caller's memory, and buffer sources and sinks, which use
  * their own: one for each direction.
  *
- *      have                   want                   embed
- *      weir_read_stream       weir_buffer_source     weir_stream_source   &x.source, and memory for it
- *      weir_buffer_source     weir_read_stream       weir_source_stream   &x.in
- *      weir_write_stream      weir_buffer_sink       weir_stream_sink     &x.sink, and memory for it
- *      weir_buffer_sink       weir_write_stream      weir_sink_stream     &x.out
+ *      have                 want                 embed
+ *      weir_read_stream     weir_buffer_source   weir_stream_source   &x.source, and memory for it
+ *      weir_buffer_source   weir_read_stream     weir_source_stream   &x.in
+ *      weir_write_stream    weir_buffer_sink     weir_stream_sink     &x.sink, and memory for it
+ *      weir_buffer_sink     weir_write_stream    weir_sink_stream     &x.out
  *
  * An adapter allocates nothing and adds no suspension: it completes at once when what is under it
  * does. It stays in place, and there is nothing to release. Bytes that it has taken from what is

@@ -6,23 +6,24 @@
  * TCP sinks: a socket as a weir_buffer_sink.
  *
  * What is prepared is memory of the loop's, of one region for all its sinks, which the kernel knows
- * where it lets it be registered. A commit is sent from there; if it is large, without a copy, where
- * that pays. It completes when the connection has taken the bytes, and the memory goes back to the loop
- * when the peer has acknowledged them: the sink need not wait for that, and neither need its socket's
- * close, nor the loop's end. A sink that has nothing prepared and nothing to send holds no memory, so an
- * idle connection costs none.
+ * where it lets it be registered. A commit is sent from there; if it is large, without a copy,
+ * where that pays. It completes when the connection has taken the bytes, and the memory goes back
+ * to the loop when the peer has acknowledged them: the sink need not wait for that, and neither
+ * need its socket's close, nor the loop's end. A sink that has nothing prepared and nothing to send
+ * holds no memory, so an idle connection costs none.
  *
  *      weir_tcp_sink_init --> prepare, commit ... commit_eof --> weir_tcp_sink_fini
  *
  * A commit is a write of the socket's, with the results of one; it overlaps no other, and
  * weir_tcp_cancel and weir_tcp_close find it. Bytes that a commit could not send stay with the sink
  * and go with the next one, in memory that the other sinks miss meanwhile. They are for the
- * connection that they were committed on: when the socket has been opened anew, the first prepare or
- * commit drops them, and the sink begins anew, also after a commit_eof. What is prepared stays so.
+ * connection that they were committed on: when the socket has been opened anew, the first prepare
+ * or commit drops them, and the sink begins anew, also after a commit_eof. What is prepared stays
+ * so.
  *
- * The region is bounded (weir_loop_options.sink_bytes). When there is none left, prepare gives 0, and
- * a commit of 0 waits for some, first in, first out. At most half of it stays with peers that do not
- * acknowledge: beyond that, commits are copied.
+ * The region is bounded (weir_loop_options.sink_bytes). When there is none left, prepare gives 0,
+ * and a commit of 0 waits for some, first in, first out. At most half of it stays with peers that
+ * do not acknowledge: beyond that, commits are copied.
  *
  * Thread: that of the socket's loop. Source: core/io/tcp_sink.c, core/loop/zero_copy.c. Tests:
  * tests/contract/test_sink.c, tests/backend/test_uring_zero_copy.c, tests/sim/scenario_sink.c.
@@ -60,8 +61,8 @@ typedef struct weir_tcp_sink {
 WEIR_PUBLIC void weir_tcp_sink_init(weir_tcp_sink *self, weir_tcp_socket *socket);
 
 /**
- * End a sink: what it holds goes back to the loop, also what was committed and could not be sent. No
- * commit is in flight. Before the loop ends; the socket may be gone.
+ * End a sink: what it holds goes back to the loop, also what was committed and could not be sent.
+ * No commit is in flight. Before the loop ends; the socket may be gone.
  */
 WEIR_PUBLIC void weir_tcp_sink_fini(weir_tcp_sink *self);
 

@@ -5,10 +5,11 @@
 /*
  * Thread pools: several threads that run trees side by side.
  *
- * Each tree launched on a pool is serial, on a strand of its own, and may change its thread at every
- * await; two trees run at the same time. What is posted is started first in, first out; a thread takes
- * one task at a time and sleeps when none is left. A pool knows no time and no I/O: hop to a loop with
- * weir_run_on for those. The threads are there from the start, named, and take no signals.
+ * Each tree launched on a pool is serial, on a strand of its own, and may change its thread at
+ * every await; two trees run at the same time. What is posted is started first in, first out; a
+ * thread takes one task at a time and sleeps when none is left. A pool knows no time and no I/O:
+ * hop to a loop with weir_run_on for those. The threads are there from the start, named, and take
+ * no signals.
  *
  *      weir_thread_pool_new --> run, run_async, ... --> weir_thread_pool_free (waits, then ends)
  *
@@ -44,10 +45,12 @@ WEIR_PUBLIC int weir_thread_pool_new(const weir_thread_pool_options *options,
                                      weir_thread_pool **ret_pool);
 
 /**
- * Wait until no tree lives on the pool, no work keeps it and nothing is queued; then end the threads.
+ * Wait until no tree lives on the pool, no work keeps it and nothing is queued; then
+ * end the threads.
  *
- * It stops nothing: weir_root_stop what should not be waited for. Nobody but the pool's own tasks, and
- * what they wait for, posts to it any more. Asserts that it is not called from one of the threads.
+ * It stops nothing: weir_root_stop what should not be waited for. Nobody but the pool's own tasks,
+ * and what they wait for, posts to it any more. Asserts that it is not called from one of the
+ * threads.
  *
  * @pool  NULL: nothing happens
  */
@@ -71,9 +74,9 @@ WEIR_PUBLIC extern const struct weir_executor_ops weir_thread_pool_executor_ops;
 /**
  * The context of the process: a pool with a thread for each processor, made at first use.
  *
- * It is never ended, and never NULL. Where the system allows fewer threads it has one; where it allows
- * none, or has no memory, the process aborts, so call it early or make a pool whose failure you can
- * handle. Trees that live when the process exits do not finish.
+ * It is never ended, and never NULL. Where the system allows fewer threads it has one; where it
+ * allows none, or has no memory, the process aborts, so call it early or make a pool whose failure
+ * you can handle. Trees that live when the process exits do not finish.
  *
  * Thread     any
  */

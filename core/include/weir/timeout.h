@@ -28,8 +28,8 @@ typedef struct weir_timeout_frame {
  *
  * Completes  when the child is done, also when its time is over
  * Result     the child's own. One whose time is over reports WEIR_TIMED_OUT and what it had
- *            transferred, if it lets its awaits' errors through; one that finished first, or in spite
- *            of the deadline, reports as ever
+ *            transferred, if it lets its awaits' errors through; one that finished first, or in
+ *            spite of the deadline, reports as ever
  * Borrows    frame until then
  * Takes      an allocated child's frame: freed when it is done
  * Cancel     a stop of the task stops the child: WEIR_CANCELLED is not WEIR_TIMED_OUT

@@ -10,8 +10,8 @@
  *
  *      weir_timer_init --> IDLE --expires_at--> SET --deadline--> EXPIRED --expires_at--> SET
  *
- * A wait on an expired timer completes at once; on an idle one (never set, or cancelled) it suspends
- * until the timer is set and passes.
+ * A wait on an expired timer completes at once; on an idle one (never set, or cancelled) it
+ * suspends until the timer is set and passes.
  *
  * Source: core/io/timer.c. Tests: tests/contract/test_timer.c.
  */
@@ -56,7 +56,8 @@ WEIR_PUBLIC size_t weir_timer_cancel(weir_timer *timer);
  *
  * Completes  at or after the deadline, never before; when it is cancelled or set anew; at once when
  *            it has passed
- * Result     {0, 0}, WEIR_CANCELLED, or WEIR_TIMED_OUT when a weir_deadline of the task passes first
+ * Result     {0, 0}, WEIR_CANCELLED, or WEIR_TIMED_OUT when a weir_deadline of the
+ *            task passes first
  * Borrows    timer until then
  * Overlap    any number of waits; they complete in the order they began
  */

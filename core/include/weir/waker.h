@@ -14,8 +14,8 @@
  * A thread that wakes needs to know nothing of weir. It allocates nothing and takes no lock: only
  * when a task really waits is a courier posted to that task's executor, at most one at a time.
  *
- * Thread: that of the opening task's executor, but for weir_waker_wake. Not for signal handlers: see
- * <weir/signal.h>.
+ * Thread: that of the opening task's executor, but for weir_waker_wake. Not for signal handlers:
+ * see <weir/signal.h>.
  *
  * Source: core/sync/waker.c. Tests: tests/stage_one/test_waker.c, tests/misuse/test_misuse_sync.c.
  */
@@ -55,8 +55,8 @@ WEIR_PUBLIC void weir_waker_wake(weir_waker *waker);
  * Wait for a token, and take it.
  *
  * Completes  when one is there; at once when it is already
- * Result     {0, 0}; WEIR_CLOSED: the waker was closed meanwhile; as a stop or a deadline of the task
- *            wants it
+ * Result     {0, 0}; WEIR_CLOSED: the waker was closed meanwhile; as a stop or a deadline of
+ *            the task wants it
  * Borrows    waker until then
  * Overlap    one wait at a time
  * Cancel     the wait ends at once, and a token that is on its way stays for the next one. A task

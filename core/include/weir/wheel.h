@@ -37,7 +37,8 @@ enum {
     WEIR_WHEEL_SLOTS = 1 << WEIR_WHEEL_SLOT_BITS,
     WEIR_WHEEL_LEVELS = 9, /* 10 + 9 * 6 bits cover every int64_t that is not negative. */
 
-    /* The queues are two more slots, with a word of bits of their own behind those of the levels. */
+    /* The queues are two more slots, with a word of bits of their own behind those
+     * of the levels. */
     WEIR_WHEEL_PASSED = WEIR_WHEEL_LEVELS * WEIR_WHEEL_SLOTS,
     WEIR_WHEEL_FIRING,
     WEIR_WHEEL_LISTS,

@@ -12,10 +12,10 @@
  *      weir_read_to_end(task, &inflate.in, &page.dynamic)
  *      weir_inflate_fini(&inflate);
  *
- * zlib takes its memory when a filter is set up, from a weir_memory: a reader about 48 KiB, a writer
- * about 270. The operations allocate nothing and need no frame. Over a stream that is always ready
- * they never suspend. A stop loses no byte: what a filter holds stays in it, and the next operation
- * goes on from there.
+ * zlib takes its memory when a filter is set up, from a weir_memory: a reader about 48 KiB, a
+ * writer about 270. The operations allocate nothing and need no frame. Over a stream that is always
+ * ready they never suspend. A stop loses no byte: what a filter holds stays in it, and the next
+ * operation goes on from there.
  *
  * Thread: that of the tasks that await them. Source: zlib/inflate.c, deflate.c, bridge.c. Tests:
  * tests/stage_one/test_zlib.c.
@@ -56,8 +56,8 @@ typedef struct weir_inflate {
 /**
  * Set up a reader.
  *
- * Returns 0, -ENOMEM (nothing is left to end), or -ENOTSUP: the zlib of this process is another than
- * the one that this was compiled with.
+ * Returns 0, -ENOMEM (nothing is left to end), or -ENOTSUP: the zlib of this process is another
+ * than the one that this was compiled with.
  *
  * @next    borrowed until fini
  * @window  memory that next is read into, borrowed until fini; not empty, some KiB are good
@@ -79,8 +79,8 @@ WEIR_PUBLIC weir_const_buffer weir_inflate_ahead(const weir_inflate *inflate);
 
 /**
  * Begin with another compressed stream, of the same format: in the bytes ahead first, then in next.
- * So are the members of a gzip file read; where there is none, reading ends with WEIR_TRUNCATED and no
- * byte. Asserts that no read is in flight.
+ * So are the members of a gzip file read; where there is none, reading ends with WEIR_TRUNCATED and
+ * no byte. Asserts that no read is in flight.
  */
 WEIR_PUBLIC void weir_inflate_restart(weir_inflate *inflate);
 
@@ -93,8 +93,8 @@ enum {
  * Writes what is to be compressed. Fields are private, but for `out`.
  *
  * What is written is held back until there is much of it. The end of writing passes it on, with the
- * trailer, and then ends the writing of next. When it has begun nothing is written any more, also if
- * it was cancelled or failed; it may be called again then, and goes on.
+ * trailer, and then ends the writing of next. When it has begun nothing is written any more, also
+ * if it was cancelled or failed; it may be called again then, and goes on.
  *
  * Errors are next's: the write that finds no room for its bytes reports them, and takes none.
  */

@@ -5,10 +5,10 @@
 /*
  * The simulator: a whole system in one thread, in virtual time, from one seed.
  *
- * A world holds hosts and the network between them. Programs run on the hosts: functions that do what
- * main() does, with loops, tasks, sockets, timers, strands and thread pools. Inside a world these
- * stand on simulated clock, threads and kernel, without a change to the program. The clock jumps to
- * the next event when no program can run, so an hour takes as long as what happens in it.
+ * A world holds hosts and the network between them. Programs run on the hosts: functions that do
+ * what main() does, with loops, tasks, sockets, timers, strands and thread pools. Inside a world
+ * these stand on simulated clock, threads and kernel, without a change to the program. The clock
+ * jumps to the next event when no program can run, so an hour takes as long as what happens in it.
  *
  *      weir_sim_options options = {.seed = seed, .faults = weir_sim_faults_at(2, seed)};
  *      weir_sim *sim = weir_sim_new(&options);
@@ -19,22 +19,22 @@
  *      weir_sim_free(sim);
  *
  * The seed decides everything that a real system leaves open: which thread runs, in what order and
- * how soon operations complete, how many bytes a transfer moves, what fails. One seed is one history:
- * the same on every machine and for every compiler, as long as the programs use nothing else that
- * differs (their own threads, real clocks, addresses as numbers).
+ * how soon operations complete, how many bytes a transfer moves, what fails. One seed is one
+ * history: the same on every machine and for every compiler, as long as the programs use nothing
+ * else that differs (their own threads, real clocks, addresses as numbers).
  *
- * Always watched, whatever the programs check themselves: nothing touches an operation, its memory (a
- * MiB of it) or its socket while the kernel owns it; what a loop lends is only read, and given back once,
- * before the loop ends; one operation reads and one writes a socket; no
- * socket goes while an operation is in flight on it; a loop ends without a timer, a frame or an open
- * object, and before the program that made it; the last program of a host leaves no descriptor, the
- * last of all no frame and no thread. What is broken, and the assertion of the library's that fails,
- * is printed with the seed, the tasks of all loops and the last events, and the process aborts.
+ * Always watched, whatever the programs check themselves: nothing touches an operation, its memory
+ * (a MiB of it) or its socket while the kernel owns it; what a loop lends is only read, and given
+ * back once, before the loop ends; one operation reads and one writes a socket; no socket goes
+ * while an operation is in flight on it; a loop ends without a timer, a frame or an open object,
+ * and before the program that made it; the last program of a host leaves no descriptor, the last of
+ * all no frame and no thread. What is broken, and the assertion of the library's that fails, is
+ * printed with the seed, the tasks of all loops and the last events, and the process aborts.
  *
- * What it cannot show: what real kernels do differently, races that need two processors at once (all
- * changes of thread are at calls of the kernel, of locks, and where tasks are handed over), signals. A
- * program that never calls the library again is not interrupted: the process hangs. One that calls
- * exit() ends the process.
+ * What it cannot show: what real kernels do differently, races that need two processors at once
+ * (all changes of thread are at calls of the kernel, of locks, and where tasks are handed over),
+ * signals. A program that never calls the library again is not interrupted: the process hangs. One
+ * that calls exit() ends the process.
  *
  * C++: a program does not call weir from inside a catch block, for what was caught is the thread's.
  *
@@ -84,8 +84,8 @@ enum { WEIR_SIM_FAULTS_MAX = 3 };
 
 /**
  * Faults of a level: 0 none; 1 what all networks and kernels do, and nothing that fails; 2 failures
- * too, now and then; 3 failures in plenty. Above 0 the seed chooses which kinds of fault occur in this
- * world at all: what is rare in the mixture is common without the others.
+ * too, now and then; 3 failures in plenty. Above 0 the seed chooses which kinds of fault occur in
+ * this world at all: what is rare in the mixture is common without the others.
  */
 WEIR_PUBLIC weir_sim_faults weir_sim_faults_at(unsigned level, uint64_t seed);
 
@@ -123,8 +123,8 @@ typedef struct weir_sim_options {
 WEIR_PUBLIC weir_sim *weir_sim_new(const weir_sim_options *options);
 
 /**
- * Destroy a world. Programs that have not ended end where they are, as when a process is killed: what
- * they hold of the heap is not given back.
+ * Destroy a world. Programs that have not ended end where they are, as when a process is killed:
+ * what they hold of the heap is not given back.
  *
  * @sim  NULL: nothing happens
  */
@@ -136,8 +136,8 @@ WEIR_PUBLIC void weir_sim_free(weir_sim *sim);
 /**
  * Run the world until every program has ended or its clock shows until_ns; then it can be run on.
  *
- * Returns 0 when every program has ended; WEIR_TIMED_OUT at the deadline; -EDEADLK when programs wait
- * for what nothing will bring. The last two leave the programs where they are.
+ * Returns 0 when every program has ended; WEIR_TIMED_OUT at the deadline; -EDEADLK when programs
+ * wait for what nothing will bring. The last two leave the programs where they are.
  */
 WEIR_PUBLIC int weir_sim_run(weir_sim *sim, int64_t until_ns);
 
@@ -191,8 +191,8 @@ WEIR_PUBLIC void weir_sim_host_limit_descriptors(weir_sim_host *host, unsigned d
 typedef void weir_sim_program_fn(void *argument);
 
 /**
- * Start a program: a thread of its own on the host. It begins when the world runs, and ends when main
- * returns. What blocks inside it (weir_run, a mutex of a pool) lets the others run.
+ * Start a program: a thread of its own on the host. It begins when the world runs, and ends when
+ * main returns. What blocks inside it (weir_run, a mutex of a pool) lets the others run.
  *
  * @name      for traces; borrowed
  * @argument  handed to main
@@ -200,14 +200,16 @@ typedef void weir_sim_program_fn(void *argument);
 WEIR_PUBLIC void weir_sim_start(weir_sim_host *host, const char *name, weir_sim_program_fn *main,
                                 void *argument);
 
-/** Start a program that makes a loop and runs a task on it. The task stays until the program ends. */
+/** Start a program that makes a loop and runs a task on it. The task stays until
+ * the program ends. */
 WEIR_PUBLIC void weir_sim_start_task(weir_sim_host *host, const char *name, weir_task *main);
 
 /**
  * The host loses its programs, as in a power failure: they end where they are, and their loops,
- * sockets and frames are gone. What they hold of the heap is not given back. Peers are not told: who
- * sends finds nobody, and is reset; who only reads waits. New programs may be started at once. Pointers
- * to what was on its programs' stacks and in its frames (a root, a loop) lead nowhere: forget them.
+ * sockets and frames are gone. What they hold of the heap is not given back. Peers are not told:
+ * who sends finds nobody, and is reset; who only reads waits. New programs may be started at once.
+ * Pointers to what was on its programs' stacks and in its frames (a root, a loop) lead nowhere:
+ * forget them.
  *
  * From a script, or while the world does not run. The other hosts go on; if no program is left, the
  * world has ended, and scripts for later are not called.
@@ -222,8 +224,8 @@ enum weir_sim_link_state {
     WEIR_SIM_LINK_UNREACHABLE, /* New connections: EHOSTUNREACH; the others as cut. */
 };
 
-/** The link between two hosts. Zero-initialised members: the defaults. Latencies are not negative, and
- * the highest is not below the lowest. */
+/** The link between two hosts. Zero-initialised members: the defaults. Latencies are not negative,
+ * and the highest is not below the lowest. */
 typedef struct weir_sim_link {
     enum weir_sim_link_state state;
     int64_t latency_min_ns; /* 0: 10 us. */
@@ -242,10 +244,10 @@ WEIR_PUBLIC void weir_sim_reset_connections(weir_sim_host *a, weir_sim_host *b);
 typedef void weir_sim_script_fn(weir_sim *sim, void *argument);
 
 /**
- * Call function once, when the world's clock (weir_now_ns) shows at_ns, or before event number step; at
- * the next occasion if that has passed, and not at all if all programs have ended before. It runs
- * between the programs, on no loop: it may change the network, request stops and post, as another
- * thread would, and start programs and scripts. It makes no loop, and does not wait.
+ * Call function once, when the world's clock (weir_now_ns) shows at_ns, or before event number
+ * step; at the next occasion if that has passed, and not at all if all programs have ended before.
+ * It runs between the programs, on no loop: it may change the network, request stops and post, as
+ * another thread would, and start programs and scripts. It makes no loop, and does not wait.
  */
 WEIR_PUBLIC void weir_sim_at(weir_sim *sim, int64_t at_ns, weir_sim_script_fn *function,
                              void *argument);

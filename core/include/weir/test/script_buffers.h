@@ -3,8 +3,8 @@
 #define WEIR_TEST_SCRIPT_BUFFERS_H
 
 /*
- * Scripted buffer sources and sinks: what <weir/test/script_stream.h> is for those who take streams,
- * for those who take buffers.
+ * Scripted buffer sources and sinks: what <weir/test/script_stream.h> is for those who take
+ * streams, for those who take buffers.
  *
  *      weir_script_source_init(&source, &(weir_script){.bytes = page, .chunk_max = 3});
  *      ... weir_push_to(task, &frame, &source.source, out) ...
@@ -14,9 +14,9 @@
  *      ... weir_pull_from(task, &frame, in, &sink.sink) ...
  *      weir_script_sink_fini(&sink);         every byte was passed on, and the end of writing
  *
- * chunk_max is the size of each of the buffers that are pulled or prepared: with a small one there are
- * many. ends_early means nothing here. Whoever consumes more than was pulled, or commits more than was
- * prepared, aborts.
+ * chunk_max is the size of each of the buffers that are pulled or prepared: with a small one there
+ * are many. ends_early means nothing here. Whoever consumes more than was pulled, or commits more
+ * than was prepared, aborts.
  *
  * Source: core/test/script_buffers.c. Tests: tests/stage_one/test_kit_script_buffers.c.
  */
