@@ -12,7 +12,7 @@
 
 #include "sys.h"
 
-enum { AT_ONCE_BYTES = 4096 };
+enum { AT_ONCE_BYTES = 16 * 1024 };
 
 /* The most one call transfers: MAX_RW_COUNT of the kernel. */
 enum { TRANSFER_MAX = 0x7ffff000 };

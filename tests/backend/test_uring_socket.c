@@ -388,7 +388,7 @@ static void complete_one(struct uring *uring)
 
 static int send_any(struct seam_operation *self, size_t size)
 {
-    static const uint8_t data[8192];
+    static const uint8_t data[16385];
 
     return SEAM_OPS->send(&self->uring->base, &self->operation, &self->handle,
                           weir_const_buffer_of(data, size));
@@ -441,8 +441,9 @@ WEIR_TEST(uring_at_once, large_sends_and_those_behind_many_completions_share_a_c
 
     complete_one(uring);
     seam_init_pair(&self, uring);
-    CHECK_EQ(send_any(&self, 8192), WEIR_IN_FLIGHT);
-    CHECK_EQ(seam_finish(&self), 8192);
+    CHECK_EQ(send_any(&self, 16384), 16384);
+    CHECK_EQ(send_any(&self, 16385), WEIR_IN_FLIGHT);
+    CHECK_EQ(seam_finish(&self), 16385);
     for (i = 0; i < 3; i++) {
         seam_init_pair(&many[i], uring);
         seam_feed(&many[i], 7);
