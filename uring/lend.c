@@ -63,6 +63,7 @@ static void adapt(struct uring_lending *self)
 {
     unsigned used = (uint16_t)(self->named - self->seen) + self->refused;
 
+    self->has_lent |= self->named != self->seen;
     self->seen = self->named;
     self->refused = 0;
     self->used_most = at_least(self->used_most, used);
@@ -204,7 +205,9 @@ bool weir_uring_lending_goes_on(struct uring *uring, weir_operation *operation, 
     }
     if (!(mine->request.priority & IORING_RECV_MULTISHOT))
         return false;
-    uring->lending.is_one_shot = true;
+    /* From a kernel that has lent before it is about this connection. */
+    if (!uring->lending.has_lent)
+        uring->lending.is_one_shot = true;
     make_one_shot(uring, &mine->request, IORING_RECVSEND_POLL_FIRST);
     (void)weir_uring_submit_slowly(uring, operation, &mine->request);
     return true;

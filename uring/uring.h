@@ -114,6 +114,7 @@ struct uring_lending {
     uint16_t named;     /* And how many of these completions have named since. */
     uint16_t seen;      /* named, at the last wait. */
     bool is_one_shot;   /* The kernel knows no multishot receive. */
+    bool has_lent;      /* It knows what it is asked for. */
     unsigned target;    /* How many are to be published at a time. */
     unsigned refused;   /* Receives that found none since the last wait. */
     unsigned used_most; /* Buffers, by one wait of this period. */

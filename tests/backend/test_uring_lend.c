@@ -618,6 +618,36 @@ WEIR_TEST(uring_lend, a_kernel_that_refuses_multishot_receives_is_asked_for_one_
     seam_close(uring);
 }
 
+WEIR_TEST(uring_lend, a_refusal_by_a_kernel_that_has_lent_is_of_that_connection_alone)
+{
+    struct uring *uring = seam_start_lending(DEPTH, BYTES, FEW);
+    struct receiver other;
+    struct receiver self;
+
+    receiver_open(&other, uring);
+    start(&other);
+    feed(&other, 1, 0);
+    wait_until_held(&other, 1);
+    seam_poll(uring);
+    receiver_open(&self, uring);
+    start(&self);
+    fuse_light(FUSE_ENTRY_RECV, EINVAL, 1, 1);
+    seam_poll(uring);
+    CHECK_EQ(fuse_put_out(), 1);
+    feed(&self, 1, 0);
+    CHECK_EQ(seam_finish(&self.base), 1); /* One at a time. */
+    CHECK_EQ(self.base.more, 0);
+
+    start(&self);
+    CHECK_EQ(entry_at(uring, 0)->ioprio, IORING_RECV_MULTISHOT);
+    feed(&self, 1, 1);
+    wait_until_held(&self, 2);
+    CHECK_EQ(self.base.more, 1);
+    receiver_close(&self);
+    receiver_close(&other);
+    seam_close(uring);
+}
+
 WEIR_TEST(uring_lend, a_refusal_behind_a_cancel_ends_as_cancelled)
 {
     struct uring *uring = seam_start_lending(DEPTH, BYTES, FEW);
