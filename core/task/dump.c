@@ -5,6 +5,8 @@
 #include <weir/executor.h>
 #include <weir/scope.h>
 
+#include "scope_task.h"
+
 static const char *stop_text(const weir_task *task)
 {
     if (task->stop & WEIR_STOP_HARD)
@@ -62,7 +64,7 @@ static void dump_scopes(weir_dump *dump, const weir_task *owner)
             continue;
         child = weir_list_first(&scope->children);
         for (; child; child = weir_list_next(&scope->children, child))
-            weir_dump_task(dump, WEIR_CONTAINER_OF(child, weir_scope_child, link)->task);
+            weir_dump_task(dump, weir_scope_task_at(child));
     }
 }
 

@@ -10,14 +10,16 @@
 #include <weir/executor.h>
 #include <weir/stop.h>
 
-/* Bytes before an allocated child: its record, rounded up so that the child is aligned. */
-enum { RECORD_BYTES = WEIR_FRAME_UNIT };
+#include "scope_task.h"
 
-_Static_assert(sizeof(weir_scope_child) <= RECORD_BYTES, "the record fits before the child");
+/* What an idle connection costs is a promise: see docs/adr/0030-idle-connections.md. */
+_Static_assert(sizeof(void *) != 8 || sizeof(weir_scope_record) == 32, "half a cache line");
+_Static_assert(sizeof(weir_scope_record) % _Alignof(max_align_t) == 0,
+               "what stands behind a record is aligned for any type");
 
-static weir_scope_child *record_of(weir_task *child)
+static weir_scope_record *record_of(weir_task *child)
 {
-    return (weir_scope_child *)(void *)((char *)child - RECORD_BYTES);
+    return (weir_scope_record *)(void *)child - 1;
 }
 
 static void scope_stop_wait(weir_wait *wait, weir_task *task, unsigned bits)
@@ -50,39 +52,43 @@ void weir_scope_fini(weir_scope *scope)
     WEIR_ASSERT(scope->live_count == 0, "a scope ends when its children have");
 }
 
+/* Its header says that it is joined from the beginning, and not where it came from: so nobody takes it
+ * for a frame that can be called. */
 void *weir_scope_new(weir_scope *scope, size_t size, weir_resume_fn *resume)
 {
     weir_frame_allocator *frames = scope->owner->environment->frames;
-    size_t units = weir_frame_units(RECORD_BYTES + size);
-    char *memory = weir_frame_allocate(frames, units);
+    size_t units = weir_frame_units(sizeof(weir_scope_record) + size);
+    weir_scope_record *record = weir_frame_allocate(frames, units);
     weir_task *child;
 
-    if (!memory)
+    if (!record)
         return NULL;
-    child = (weir_task *)(void *)(memory + RECORD_BYTES);
-    weir_task_init(child, resume);
-    child->down.frames = frames;
-    record_of(child)->units = units;
+    record->of.frames = frames;
+    child = (weir_task *)(void *)(record + 1);
+    weir_task_init_allocated(child, resume, units);
+    child->flags = WEIR_TASK_JOINED;
+    child->down.frames = NULL;
     return child;
 }
 
-static void check_allocator(const weir_scope *scope, const weir_task *child)
+static void check_allocated(const weir_scope *scope, weir_task *child)
 {
-    WEIR_ASSERT(child->down.frames == scope->owner->environment->frames,
+    WEIR_ASSERT(child->frame_units > 0 && (child->flags & WEIR_TASK_JOINED),
+                "a child of a scope is embedded or of weir_scope_new");
+    WEIR_ASSERT(record_of(child)->of.frames == scope->owner->environment->frames,
                 "a child of weir_scope_new stays with scopes whose frames come from its allocator");
 }
 
-static void release_record(weir_scope *scope, weir_scope_child *record)
+static void release(const weir_scope *scope, weir_task *child)
 {
-    if (record->units)
-        weir_frame_release(scope->owner->environment->frames, record, record->units);
+    weir_frame_release(scope->owner->environment->frames, record_of(child), child->frame_units);
 }
 
 void weir_scope_discard(weir_scope *scope, weir_task *child)
 {
     WEIR_ASSERT(child->state == WEIR_TASK_NEW, "only a child that was not started is discarded");
-    check_allocator(scope, child);
-    release_record(scope, record_of(child));
+    check_allocated(scope, child);
+    release(scope, child);
 }
 
 /* Take what the joiner is told. */
@@ -114,19 +120,21 @@ static void became_empty(weir_scope *scope)
     scope->owner->flags = (uint8_t)(scope->owner->flags - WEIR_TASK_HELD);
 }
 
-static weir_task *child_finished(weir_join *join, weir_task *child)
+static void child_leaves(weir_scope *scope, weir_scope_record *record, const weir_task *child)
 {
-    weir_scope_child *record = WEIR_CONTAINER_OF(join, weir_scope_child, join);
-    weir_scope *scope = record->scope;
-    weir_task *joiner = scope->joiner;
-    weir_result outcome;
-
     if (child->error && !scope->error)
         scope->error = child->error;
     weir_list_remove(&record->link);
     scope->live_count--;
     scope->joined_count++;
-    release_record(scope, record);
+}
+
+/* After a child has left. Returns the task to run next, or NULL. */
+static weir_task *tell_joiner(weir_scope *scope)
+{
+    weir_task *joiner = scope->joiner;
+    weir_result outcome;
+
     if (scope->live_count > 0)
         return NULL;
     became_empty(scope);
@@ -139,6 +147,34 @@ static weir_task *child_finished(weir_join *join, weir_task *child)
     joiner->count = outcome.count;
     joiner->state = WEIR_TASK_RUNNING;
     return joiner;
+}
+
+static weir_task *embedded_finished(weir_join *join, weir_task *child)
+{
+    weir_scope_record *record = WEIR_CONTAINER_OF(join, weir_scope_record, join);
+    weir_scope *scope = record->of.scope;
+
+    child_leaves(scope, record, child);
+    return tell_joiner(scope);
+}
+
+static weir_task *allocated_finished(weir_join *join, weir_task *child)
+{
+    weir_scope_record *record = WEIR_CONTAINER_OF(join, weir_scope_record, join);
+    weir_scope *scope = record->of.scope;
+
+    child_leaves(scope, record, child);
+    release(scope, child);
+    return tell_joiner(scope);
+}
+
+weir_task *weir_scope_task_at(weir_list_node *link)
+{
+    weir_scope_record *record = WEIR_CONTAINER_OF(link, weir_scope_record, link);
+
+    if (record->join.finished == allocated_finished)
+        return (weir_task *)(void *)(record + 1);
+    return WEIR_CONTAINER_OF(record, weir_scope_child, record)->task;
 }
 
 /* A deadline covers what its task waits for: a child that nobody joins yet learns of one that has
@@ -154,20 +190,15 @@ static void inherit_stop(const weir_scope *scope, weir_task *child)
     child->expired = 0;
 }
 
-static void start(weir_scope *scope, weir_scope_child *record, weir_task *child)
+static void start(weir_scope *scope, weir_scope_record *record, weir_task *child,
+                  weir_join_finished_fn *finished)
 {
     const weir_task *owner = scope->owner;
 
-    WEIR_ASSERT(child->state == WEIR_TASK_NEW, "a task is started once");
-    WEIR_ASSERT(child->frame_units == 0, "a child of a scope is embedded or of weir_scope_new");
-    if (record->units)
-        check_allocator(scope, child);
-
-    record->join.finished = child_finished;
+    record->join.finished = finished;
     record->link.next = NULL;
     record->link.prev = NULL;
-    record->scope = scope;
-    record->task = child;
+    record->of.scope = scope;
     child->continuation.join = &record->join;
     child->flags |= WEIR_TASK_JOINED;
     child->environment = owner->environment;
@@ -181,13 +212,17 @@ static void start(weir_scope *scope, weir_scope_child *record, weir_task *child)
 
 void weir_scope_start(weir_scope *scope, weir_task *child)
 {
-    start(scope, record_of(child), child);
+    WEIR_ASSERT(child->state == WEIR_TASK_NEW, "a task is started once");
+    check_allocated(scope, child);
+    start(scope, record_of(child), child, allocated_finished);
 }
 
 void weir_scope_start_embedded(weir_scope *scope, weir_scope_child *record, weir_task *child)
 {
-    record->units = 0;
-    start(scope, record, child);
+    WEIR_ASSERT(child->state == WEIR_TASK_NEW, "a task is started once");
+    WEIR_ASSERT(child->frame_units == 0, "a child of a scope is embedded or of weir_scope_new");
+    record->task = child;
+    start(scope, &record->record, child, embedded_finished);
 }
 
 void weir_scope_stop(weir_scope *scope, unsigned bits)
@@ -196,7 +231,7 @@ void weir_scope_stop(weir_scope *scope, unsigned bits)
 
     /* A stop makes tasks ready and finishes none, so the list does not change meanwhile. */
     for (; node; node = weir_list_next(&scope->children, node))
-        weir_task_stop(WEIR_CONTAINER_OF(node, weir_scope_child, link)->task, bits);
+        weir_task_stop(weir_scope_task_at(node), bits);
 }
 
 weir_task *weir_scope_join(weir_task *task, weir_scope *scope)

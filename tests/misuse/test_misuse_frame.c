@@ -72,6 +72,7 @@ static weir_task *discard_child(weir_task *task, struct outside *outside)
     return weir_task_complete(task, 0, 0);
 }
 
+static const struct deed calling_child = {new_child, call_frame};
 static const struct deed calling = {new_frame, call_frame};
 static const struct deed discarding = {new_frame, discard_frame};
 static const struct deed starting = {new_child, start_child};
@@ -155,4 +156,13 @@ WEIR_ABORT_TEST(misuse_frame, a_child_from_outside_is_started_where_frames_are_o
 WEIR_ABORT_TEST(misuse_frame, a_child_from_outside_is_discarded_where_frames_are_others)
 {
     run_with_other_frames(&discarding_child);
+}
+
+/* It has the record of a scope before it, and nobody to free it. */
+WEIR_ABORT_TEST(misuse_frame, a_child_of_a_scope_is_called)
+{
+    weir_manual manual;
+
+    weir_manual_init(&manual, NULL);
+    run(&manual, &calling_child, &weir_manual_context(&manual)->frames);
 }

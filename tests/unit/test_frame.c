@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <weir/run.h>
+#include <weir/scope.h>
 
 #include "fake_backend.h"
 #include "test.h"
@@ -429,6 +430,53 @@ WEIR_TEST(frame, an_exhausted_allocator_gives_again_what_was_freed)
 
     weir_frame_release(&frames, memory, 3);
     weir_frame_allocator_fini(&frames);
+}
+
+/* Children of scopes. */
+
+enum { CHILD_SIZE = 416 }; /* Of a session of weir-echo. */
+
+struct parent {
+    weir_task task;
+    weir_scope scope;
+    struct counting_source *source;
+    size_t bytes; /* Out: that a child takes. */
+};
+
+static weir_task *child_resume(weir_task *task)
+{
+    WEIR_RETURN(task, weir_result_of(0, 0));
+}
+
+static weir_task *parent_resume(weir_task *task)
+{
+    struct parent *self = WEIR_TASK_SELF(task, struct parent);
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    weir_scope_init(&self->scope, task);
+    weir_scope_start(&self->scope, weir_scope_new(&self->scope, CHILD_SIZE, child_resume));
+    self->bytes = self->source->out_bytes;
+    WEIR_AWAIT(task, r, weir_scope_join(task, &self->scope));
+    WEIR_RETURN(task, r);
+    WEIR_END(task);
+}
+
+WEIR_TEST(frame, a_scope_takes_32_bytes_before_its_child)
+{
+    struct counting_source source = counting_source_of(NEVER);
+    struct parent parent = {.source = &source};
+    weir_loop_options options = fake_loop_options();
+    weir_loop *loop;
+
+    options.frames = &source.source;
+    loop = fake_loop_new(&options);
+    weir_task_init(&parent.task, parent_resume);
+    CHECK_EQ(weir_run(loop, &parent.task).count, 1);
+    weir_loop_free(loop);
+
+    CHECK_EQ(parent.bytes, 32 + CHILD_SIZE);
+    CHECK_EQ(source.out_bytes, 0);
 }
 
 /* Discarding. */

@@ -27,20 +27,27 @@ typedef struct weir_scope {
     weir_wait wait;      /* The joiner's record. */
     weir_task *owner;    /* Whose environment the children inherit. */
     weir_task *joiner;   /* Suspended in weir_scope_join, or NULL. */
-    weir_list children;  /* weir_scope_child.link, oldest first. */
+    weir_list children;  /* weir_scope_record.link, oldest first. */
     weir_list_node link; /* Of the context's scopes, while children live. */
     size_t live_count;   /* Children started and not finished. */
     size_t joined_count; /* Children finished since the last join. */
     int error;           /* First error of a child since the last join. */
 } weir_scope;
 
-/** The scope's record of one child. Embed one beside an embedded child. Fields are private. */
-typedef struct weir_scope_child {
-    weir_join join;
+/** The scope's record of one child. It stands before an allocated one. Fields are private. */
+typedef struct weir_scope_record {
+    weir_join join;      /* Says whether the child is allocated. */
     weir_list_node link; /* weir_scope.children. */
-    weir_scope *scope;
+    union {
+        struct weir_frame_allocator *frames; /* NEW and allocated: where it came from. */
+        weir_scope *scope;                   /* Started. */
+    } of;
+} weir_scope_record;
+
+/** Embed one beside an embedded child. Fields are private. */
+typedef struct weir_scope_child {
+    weir_scope_record record;
     weir_task *task;
-    size_t units; /* Size of an allocated record with its frame, in 64 bytes; 0: embedded. */
 } weir_scope_child;
 
 /** Open an empty scope that belongs to the running task. */

@@ -99,7 +99,7 @@ struct weir_task {
         weir_task *next;                     /* READY: the one behind it on the queue. */
         weir_task *child;                    /* CALLING. */
         weir_wait *wait;                     /* WAITING. */
-        struct weir_frame_allocator *frames; /* NEW, not embedded: where its frame came from. */
+        struct weir_frame_allocator *frames; /* NEW, of weir_frame_new: where it came from. */
     } down;
     const weir_environment *environment; /* The parent's; outlives the task. */
     uint8_t stop;             /* WEIR_STOP_ bits in force: the byte a starter looks at. */
