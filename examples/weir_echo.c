@@ -34,7 +34,6 @@ struct session {
     weir_task task;
     weir_tcp_socket socket;
     struct server *server;
-    int error; /* Why it ended, kept across the closing. */
 };
 
 /* One that shows what it received where it stands. */
@@ -95,7 +94,7 @@ static weir_task *lent_session_resume(weir_task *task)
     weir_result r;
 
     WEIR_BEGIN(task);
-    for (;;) {
+    do {
         WEIR_AWAIT(task, r, weir_buffer_source_pull(task, &self->source.source, &self->message, 1));
         if (r.error)
             break;
@@ -104,13 +103,10 @@ static weir_task *lent_session_resume(weir_task *task)
         WEIR_AWAIT(task, r, weir_write(task, &self->base.socket.stream.out, self->message));
         weir_shield_end(task);
         self->base.server->bytes += r.count;
-        if (r.error)
-            break;
         weir_buffer_source_consume(&self->source.source, self->message.size);
-    }
-    self->base.error = r.error;
+    } while (!r.error);
     WEIR_AWAIT(task, r, weir_tcp_close(task, &self->base.socket));
-    WEIR_RETURN(task, weir_result_of(self->base.error, 0));
+    WEIR_RETURN(task, weir_result_of(0, 0));
     WEIR_END(task);
 }
 
@@ -120,7 +116,7 @@ static weir_task *own_session_resume(weir_task *task)
     weir_result r;
 
     WEIR_BEGIN(task);
-    for (;;) {
+    do {
         WEIR_AWAIT(task, r,
                    weir_read_some(task, &self->base.socket.stream.in,
                                   weir_buffer_of(self->data, sizeof self->data)));
@@ -133,12 +129,9 @@ static weir_task *own_session_resume(weir_task *task)
                               weir_const_buffer_of(self->data, r.count)));
         weir_shield_end(task);
         self->base.server->bytes += r.count;
-        if (r.error)
-            break;
-    }
-    self->base.error = r.error;
+    } while (!r.error);
     WEIR_AWAIT(task, r, weir_tcp_close(task, &self->base.socket));
-    WEIR_RETURN(task, weir_result_of(self->base.error, 0));
+    WEIR_RETURN(task, weir_result_of(0, 0));
     WEIR_END(task);
 }
 

@@ -20,8 +20,8 @@ static const struct weir_sys_sockets *sockets_of(const weir_tcp_socket *socket)
     return weir_loop_sockets(socket->handle.loop);
 }
 
-/* What an idle connection costs is a promise: see docs/adr/0024-composed-operations-are-drawn.md. */
-_Static_assert(sizeof(void *) != 8 || sizeof(weir_tcp_socket) <= 192, "three cache lines");
+/* What an idle connection costs is a promise: see docs/adr/0030-idle-connections.md. */
+_Static_assert(sizeof(void *) != 8 || sizeof(weir_tcp_socket) == 160, "two cache lines and a half");
 
 /* Life. */
 

@@ -15,6 +15,8 @@
 
 enum { HELD_MAX = 8 };
 
+/* What an idle connection costs is a promise: see docs/adr/0030-idle-connections.md. */
+_Static_assert(sizeof(void *) != 8 || sizeof(weir_tcp_source) == 104, "thirteen words");
 _Static_assert(sizeof(struct tcp_pull) <= sizeof(((weir_task *)0)->scratch), "fits");
 
 static weir_tcp_source *self_of(weir_buffer_source *source)
@@ -22,9 +24,14 @@ static weir_tcp_source *self_of(weir_buffer_source *source)
     return WEIR_CONTAINER_OF(source, weir_tcp_source, source);
 }
 
+static weir_tcp_socket *socket_of(const weir_tcp_source *self)
+{
+    return weir_tcp_source_socket(self);
+}
+
 static weir_backend *backend_of(const weir_tcp_source *self)
 {
-    return tcp_backend_of(self->socket);
+    return tcp_backend_of(socket_of(self));
 }
 
 /* What is held. */
@@ -45,6 +52,12 @@ static void hold_first(weir_tcp_source *self, weir_lent *lent)
     self->held_count = 1;
 }
 
+/* The last of several is the socket's to remember, which has room: it is not read otherwise. */
+static weir_lent **last_of(weir_tcp_source *self)
+{
+    return &socket_of(self)->rest[WEIR_READING].last;
+}
+
 static void hold(weir_tcp_source *self, weir_lent *lent)
 {
     if (!self->first) {
@@ -54,8 +67,8 @@ static void hold(weir_tcp_source *self, weir_lent *lent)
     if (self->held_count == 1)
         self->first->next = lent;
     else
-        self->last->next = lent;
-    self->last = lent;
+        (*last_of(self))->next = lent;
+    *last_of(self) = lent;
     self->held_count++;
 }
 
@@ -91,7 +104,7 @@ static void wake_puller(weir_tcp_source *self, int error, size_t count)
     weir_task *task = self->puller;
 
     self->puller = NULL;
-    weir_loop_wake_task(self->socket->handle.loop, task, error, count);
+    weir_loop_wake_task(socket_of(self)->handle.loop, task, error, count);
 }
 
 static void pull_stop(weir_wait *wait, weir_task *task, unsigned bits)
@@ -109,7 +122,7 @@ const struct weir_wait_ops weir_tcp_pull_ops = {
 /* What a pull gives behind what is held. */
 static int why_no_more(const weir_tcp_source *self)
 {
-    return self->socket->has_ended ? WEIR_EOF : self->socket->failure;
+    return socket_of(self)->has_ended ? WEIR_EOF : socket_of(self)->failure;
 }
 
 /* 0 or why not. */
@@ -120,7 +133,7 @@ static int arm(weir_tcp_source *self)
     if (self->armed)
         return 0;
     result = backend_of(self)->ops->receive_lent(backend_of(self), &self->receive,
-                                                 &self->socket->handle);
+                                                 &socket_of(self)->handle);
     self->armed = result == WEIR_IN_FLIGHT;
     return self->armed ? 0 : result;
 }
@@ -170,10 +183,10 @@ WEIR_NOINLINE static weir_task *pull_otherwise(weir_task *task, weir_tcp_source 
     WEIR_ASSERT(!self->puller, "one pull of a source is in flight");
     if (error)
         return weir_task_complete(task, error, 0);
-    if (self->socket->state != TCP_OPEN)
+    if (socket_of(self)->state != TCP_OPEN)
         return weir_task_complete(task, WEIR_CLOSED, 0);
-    WEIR_ASSERT(self->socket->source == self, "a socket has one source, and both stay in place");
-    weir_loop_assert_own(self->socket->handle.loop, task);
+    WEIR_ASSERT(socket_of(self)->source == self, "a socket has one source, and both stay in place");
+    weir_loop_assert_own(socket_of(self)->handle.loop, task);
     if (self->first)
         return weir_task_complete(task, 0, show(self, ret_buffers, max));
     error = self->has_more ? arm(self) : why_no_more(self);
@@ -187,7 +200,7 @@ static weir_task *source_pull(weir_task *task, weir_buffer_source *source,
                               weir_const_buffer *ret_buffers, size_t max)
 {
     weir_tcp_source *self = self_of(source);
-    const weir_tcp_socket *socket = self->socket;
+    const weir_tcp_socket *socket = socket_of(self);
 
     if (WEIR_UNLIKELY(task->stop || self->puller || socket->state != TCP_OPEN ||
                       socket->source != self || !self->armed ||
@@ -238,8 +251,8 @@ static void note_end(weir_tcp_source *self, int result)
 {
     if (result == -ECANCELED) /* Ours: it ends the receive and nothing else. */
         return;
-    result = weir_tcp_lasting(self->socket, WEIR_READING, result);
-    if (result == 0 || result == self->socket->failure)
+    result = weir_tcp_lasting(socket_of(self), WEIR_READING, result);
+    if (result == 0 || result == socket_of(self)->failure)
         self->has_more = false;
     else if (self->puller)
         wake_puller(self, result, 0);
@@ -268,8 +281,8 @@ WEIR_NOINLINE static void receive_completed_otherwise(weir_tcp_source *self, int
         hold(self, lent_of(self, result, flags));
     else
         note_end(self, result);
-    if (self->socket->state != TCP_OPEN)
-        weir_tcp_socket_advance_closing(self->socket);
+    if (socket_of(self)->state != TCP_OPEN)
+        weir_tcp_socket_advance_closing(socket_of(self));
     else if (self->puller)
         serve(self);
     else if (self->held_count >= HELD_MAX)
@@ -278,13 +291,13 @@ WEIR_NOINLINE static void receive_completed_otherwise(weir_tcp_source *self, int
 
 static void receive_completed(weir_operation *operation, int result, unsigned flags)
 {
-    weir_tcp_source *self = operation->object;
+    weir_tcp_source *self = WEIR_CONTAINER_OF(operation, weir_tcp_source, receive);
     unsigned usual = WEIR_OPERATION_LENT | WEIR_OPERATION_MORE;
     bool is_usual = (flags & usual) == usual;
 
     if (WEIR_LIKELY(is_usual && self->puller))
         serve_first(self, lent_of(self, result, flags));
-    else if (is_usual && self->socket->state == TCP_OPEN && self->held_count < HELD_MAX - 1)
+    else if (is_usual && socket_of(self)->state == TCP_OPEN && self->held_count < HELD_MAX - 1)
         hold(self, lent_of(self, result, flags));
     else
         receive_completed_otherwise(self, result, flags);
@@ -309,9 +322,9 @@ void weir_tcp_source_init(weir_tcp_source *source, weir_tcp_socket *socket)
 {
     WEIR_ASSERT(socket->state == TCP_CLOSED, "a source is put on a closed socket");
 
-    *source = (weir_tcp_source){.source.ops = &source_ops, .socket = socket};
+    *source = (weir_tcp_source){.source.ops = &source_ops};
     source->receive.ops = &receive_ops;
-    source->receive.object = source;
+    source->receive.object = socket;
     socket->source = source;
 }
 

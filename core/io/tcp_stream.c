@@ -41,7 +41,7 @@ int weir_tcp_lasting(weir_tcp_socket *socket, enum weir_direction direction, int
     bool is_loss = result < 0 && weir_sys_ends_connection(result);
 
     if (is_loss && !socket->failure)
-        socket->failure = result;
+        socket->failure = (int16_t)result;
     if (direction == WEIR_READING && socket->has_ended && (is_loss || result == 0))
         return 0;
     if (socket->failure && (is_loss || result == 0 || result == -EPIPE || result == -ENOTCONN))

@@ -89,7 +89,7 @@ static enum weir_peer_class find_peer_class(const weir_tcp_socket *socket)
 enum weir_peer_class weir_tcp_peer_class(weir_tcp_socket *socket)
 {
     if (socket->peer_class == WEIR_PEER_NOT_ASKED)
-        socket->peer_class = (uint8_t)find_peer_class(socket);
+        socket->peer_class = find_peer_class(socket) & 3u;
     return (enum weir_peer_class)socket->peer_class;
 }
 
@@ -441,7 +441,7 @@ static struct lent_write *make(weir_zero_copy *zero_copy, weir_task *task, weir_
         .socket = socket,
         .zero_copy = zero_copy,
         .rest = buffer,
-        .peer_class = socket->peer_class,
+        .peer_class = (uint8_t)socket->peer_class,
     };
     for (i = 0; i < PARTS; i++)
         self->parts[i].is_lent = false;

@@ -180,7 +180,7 @@ static void go_round_lent(struct fixture *f, weir_tcp_socket *near, weir_tcp_sou
                           int rounds)
 {
     struct lent_server server = {
-        .socket = far->socket, .source = far, .left = (size_t)rounds * MESSAGE};
+        .socket = weir_tcp_source_socket(far), .source = far, .left = (size_t)rounds * MESSAGE};
 
     weir_task_init(&server.task, lent_server_resume);
     go_round_with(f, near, &server.task, rounds);

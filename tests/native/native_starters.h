@@ -62,7 +62,7 @@ static inline weir_task *native_pull(weir_task *task, weir_buffer_source *in,
 {
     weir_tcp_source *source = WEIR_CONTAINER_OF(in, weir_tcp_source, source);
 
-    if (native_is(in->ops->name, source->socket))
+    if (native_is(in->ops->name, weir_tcp_source_socket(source)))
         return weir_uring_pull(task, source, ret_buffers, max);
     return weir_buffer_source_pull(task, in, ret_buffers, max);
 }

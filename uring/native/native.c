@@ -97,7 +97,7 @@ static weir_task *write_slowly(weir_task *task, weir_tcp_socket *socket, weir_co
 static weir_task *pull_slowly(weir_task *task, weir_tcp_source *source,
                               weir_const_buffer *ret_buffers, size_t max)
 {
-    assert_ours(source->socket);
+    assert_ours(weir_tcp_source_socket(source));
     return weir_buffer_source_pull(task, &source->source, ret_buffers, max);
 }
 

@@ -45,16 +45,18 @@ typedef struct weir_tcp_socket {
         weir_buffer in;             /* What a whole read has left to fill, */
         weir_const_buffer out;      /* a whole write to send. */
         weir_message *message;      /* Of a vectored operation; a connect's address. */
+        struct weir_lent *last;     /* Of its source, instead of reads. */
     } rest[2];                      /* By direction. */
     struct weir_tcp_source *source; /* Through which it is read (<weir/tcp_source.h>), or NULL. */
     weir_task *closer;              /* Suspended in weir_tcp_close, or NULL. */
-    int failure;                    /* How the connection was lost; 0: it was not. */
     uint32_t opening;               /* Which of its loop's connections it is, or was. */
+    int16_t failure;                /* How it was lost, an errno of the kernel's; 0: it was not. */
     uint8_t state;                  /* enum tcp_state in core/io/tcp.h. */
-    bool releasing;     /* The descriptor's release is in flight: the closer's operation. */
-    bool resets;        /* WEIR_TCP_LINGER_SECONDS is 0: closing resets. */
-    bool has_ended;     /* A read has met the end. */
-    uint8_t peer_class; /* enum weir_peer_class in core/loop/zero_copy.h, once that was asked. */
+    bool releasing : 1; /* The descriptor's release is in flight: the closer's operation. */
+    bool resets : 1;    /* WEIR_TCP_LINGER_SECONDS is 0: closing resets. */
+    bool has_ended : 1; /* A read has met the end. */
+    unsigned
+        peer_class : 2; /* enum weir_peer_class in core/loop/zero_copy.h, once that was asked. */
 } weir_tcp_socket;
 
 /** Prepare a closed socket. */

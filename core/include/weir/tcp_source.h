@@ -30,11 +30,9 @@ struct weir_lent;
 /** The first member makes it a buffer source. In place with its socket. Fields are private. */
 typedef struct weir_tcp_source {
     weir_buffer_source source;
-    weir_tcp_socket *socket;
-    weir_operation receive;  /* The multishot receive. */
+    weir_operation receive;  /* The multishot receive; its object is the socket. */
     weir_task *puller;       /* Suspended in a pull, or NULL. */
     struct weir_lent *first; /* What has come and is not consumed, oldest first. */
-    struct weir_lent *last;  /* Meaningful when first is not NULL. */
     size_t pulled;           /* Bytes that the latest pull showed and nobody has consumed. */
     uint32_t consumed;       /* Bytes of the first. */
     uint16_t held_count;     /* Buffers. */
@@ -42,6 +40,12 @@ typedef struct weir_tcp_source {
     bool pausing : 1;        /* Its cancel is on the way. */
     bool has_more : 1;       /* Neither the end nor a lasting failure has come. */
 } weir_tcp_source;
+
+/** The socket that it is on. */
+static inline weir_tcp_socket *weir_tcp_source_socket(const weir_tcp_source *source)
+{
+    return (weir_tcp_socket *)source->receive.object;
+}
 
 /**
  * Put a source on a closed socket, which is read only through it from then on, until

@@ -104,7 +104,7 @@ WEIR_MUST_USE static inline weir_task *weir_uring_write(weir_task *task, weir_tc
 WEIR_MUST_USE static inline weir_task *weir_uring_pull(weir_task *task, weir_tcp_source *source,
                                                        weir_const_buffer *ret_buffers, size_t max)
 {
-    const weir_tcp_socket *socket = source->socket;
+    const weir_tcp_socket *socket = weir_tcp_source_socket(source);
 
     if (WEIR_UNLIKELY(!weir_uring_is_usual(task, socket) || source->first || !source->armed ||
                       source->puller || socket->source != source || max == 0 ||
