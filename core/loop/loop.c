@@ -21,6 +21,9 @@
 /* What the kernel lets one registered buffer have. */
 enum { SINK_BYTES_MAX = 1024 * 1024 * 1024 };
 
+/* Of what is held back for frames, so much more in slabs of which all frames have come back. */
+enum { EMPTY_SLABS_SHARE = 16 };
+
 weir_loop *weir_loop_current(void)
 {
     return weir_thread.loop;
@@ -363,6 +366,14 @@ static size_t frames_bound(const weir_loop_options *options)
     return bound > 0 ? bound : weir_context_frames_bound();
 }
 
+/* A sanitizer is to see each frame that is freed, and a world brings its own. */
+static weir_memory *frames_source(weir_loop *loop, const weir_loop_options *options)
+{
+    if (options->frames || weir_thread.world || weir_sys_is_sanitized())
+        return options->frames;
+    return &loop->slabs.memory;
+}
+
 static void set_zero_copy(weir_loop *loop, const weir_loop_options *options)
 {
     size_t sink_bytes = options->sink_bytes;
@@ -394,7 +405,8 @@ static void loop_init(weir_loop *loop, const weir_loop_options *options)
     weir_wheel_init(&loop->clock.wheel, weir_sys_now_ns());
     weir_spin_init(&loop->spin, spin_bound_ns(options));
     weir_list_init(&loop->watchers);
-    weir_context_init(&loop->context, options->frames, frames_bound(options));
+    weir_slabs_init(&loop->slabs, frames_bound(options) / EMPTY_SLABS_SHARE);
+    weir_context_init(&loop->context, frames_source(loop, options), frames_bound(options));
     loop->context.loop = loop;
     loop->context.clock = &loop->clock;
 }
@@ -432,6 +444,7 @@ int weir_loop_new(const weir_loop_options *options, weir_loop **ret_loop)
     error = open_backend(name, &backend_options, &loop->backend);
     if (error) {
         weir_context_fini(&loop->context);
+        weir_slabs_fini(&loop->slabs);
         free(loop);
         return error;
     }
@@ -450,6 +463,7 @@ void weir_loop_free(weir_loop *loop)
     while (__atomic_load_n(&loop->posting, __ATOMIC_ACQUIRE))
         weir_sys_yield();
     weir_context_fini(&loop->context);
+    weir_slabs_fini(&loop->slabs);
     WEIR_ASSERT(loop->handle_count == 0, "every I/O object is closed before its loop ends");
     WEIR_ASSERT(weir_wheel_is_empty(&loop->clock.wheel),
                 "every timer is disarmed before its loop ends");

@@ -13,6 +13,7 @@
 
 #include "backend.h"
 #include "ready.h"
+#include "slabs.h"
 #include "spin.h"
 #include "wheel.h"
 
@@ -38,6 +39,7 @@ struct weir_loop {
     size_t zero_copy_bytes_max; /* Of its limit. */
     weir_loop_statistics statistics;
     weir_context context;
+    weir_slabs slabs; /* Where its frames come from, unless a program says. */
 
     /* Other threads. */
     _Alignas(64) weir_task *inbox; /* Stack by down.next, newest first. __atomic: push releases, the

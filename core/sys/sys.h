@@ -118,6 +118,9 @@ void weir_sys_lock_give(weir_sys_lock *lock);
 void *weir_sys_pages_new(size_t size);
 void weir_sys_pages_free(void *pages, size_t size);
 
+/** Zeroed pages that begin at a multiple of their size, a power of two; likewise. A child inherits them. */
+void *weir_sys_pages_new_aligned(size_t size);
+
 /* Fibers: threads of control that share one thread, and hand it to each other. */
 
 typedef struct weir_sys_fiber weir_sys_fiber;

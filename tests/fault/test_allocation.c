@@ -11,6 +11,7 @@
 
 #include "fixture.h"
 #include "fuse.h"
+#include "sys.h"
 
 enum { WARM_UP = 10, ROUNDS = 1000, MESSAGE = 64 };
 
@@ -330,4 +331,47 @@ WEIR_SOCKET_TEST(allocation, a_pull_without_memory_says_so_and_a_later_one_gives
         fixture_fini(&f);
     } while (has_failed);
     CHECK(nth > 2);
+}
+
+/* Frames. */
+
+enum { FRAME_SIZE = 700 }; /* That nothing else has. */
+
+static weir_task *nothing_resume(weir_task *task)
+{
+    WEIR_RETURN(task, weir_result_of(0, 0));
+}
+
+static weir_task *start_children(weir_task *task, struct op *op)
+{
+    weir_scope scope;
+    weir_task *first;
+    weir_task *second;
+
+    (void)op;
+    weir_scope_init(&scope, task);
+    fuse_light(FUSE_MEMORY, ENOMEM, 1, FUSE_FOREVER);
+    CHECK(!weir_scope_new(&scope, FRAME_SIZE, nothing_resume));
+    CHECK_EQ(fuse_put_out(), 1);
+    first = weir_scope_new(&scope, FRAME_SIZE, nothing_resume);
+    CHECK(first);
+
+    fuse_light(FUSE_MEMORY, ENOMEM, 1, FUSE_FOREVER);
+    second = weir_scope_new(&scope, FRAME_SIZE, nothing_resume);
+    CHECK_EQ(fuse_put_out(), weir_sys_is_sanitized() ? 1 : 0); /* The slab has room for it. */
+    if (second)
+        weir_scope_discard(&scope, second);
+    weir_scope_discard(&scope, first);
+    return weir_task_complete(task, 0, 0);
+}
+
+WEIR_SOCKET_TEST(allocation, without_memory_for_a_slab_a_child_is_null_and_a_later_one_is_not)
+{
+    struct fixture f;
+    struct op op = {.object = NULL};
+
+    fixture_init(&f, backend);
+    op_start(&f, &op, start_children);
+    CHECK_EQ(op_wait(&f, &op).error, 0);
+    fixture_fini(&f);
 }

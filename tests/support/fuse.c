@@ -176,6 +176,7 @@ WRAP(ssize_t, write, FUSE_WRITE, -1, (int descriptor, const void *data, size_t s
 WRAP(void *, aligned_alloc, FUSE_MEMORY, NULL, (size_t alignment, size_t size), (alignment, size))
 WRAP(void *, calloc, FUSE_MEMORY, NULL, (size_t count, size_t size), (count, size))
 WRAP(void *, malloc, FUSE_MEMORY, NULL, (size_t size), (size))
+WRAP(void *, weir_sys_pages_new_aligned, FUSE_MEMORY, NULL, (size_t size), (size))
 WRAP(void *, realloc, FUSE_MEMORY, NULL, (void *memory, size_t size), (memory, size))
 
 /* It returns its error. */

@@ -35,7 +35,7 @@ enum fuse_call {
     FUSE_GETSOCKNAME,
     FUSE_GETSOCKOPT,
     FUSE_LISTEN,
-    FUSE_MEMORY, /* malloc, calloc, realloc and aligned_alloc. */
+    FUSE_MEMORY, /* malloc, calloc, realloc and aligned_alloc; pages for slabs. */
     FUSE_POLL,
     FUSE_PTHREAD_CREATE,
     FUSE_RECV,
