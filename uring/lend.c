@@ -22,7 +22,6 @@
 enum {
     RING_ENTRIES = 1024, /* The most that are published. */
     RING_BYTES = RING_ENTRIES * sizeof(struct io_uring_buf),
-    TARGET_FIRST = 32,
     TARGET_MIN = 8,
     PERIOD = 256, /* Waits after which the target follows the most that one of them used. */
 };
@@ -98,7 +97,7 @@ static int open_ring(struct uring *uring)
         return error;
     }
     self->ring = memory;
-    self->target = TARGET_FIRST;
+    self->target = TARGET_MIN;
     return 0;
 }
 

@@ -22,7 +22,6 @@ enum {
     POOL = WEIR_LENDING_BLOCK, /* The fewest buffers that a ring may lend. */
     FEW = 1,                   /* Bytes at most: so that it lends no more. */
     PERIOD = 256,              /* Waits after which the target follows what they used. */
-    TARGET_FIRST = 32,
     TARGET_MIN = 8,
     RING_ENTRIES = 1024,
 };
@@ -202,8 +201,8 @@ WEIR_TEST(uring_lend, few_buffers_are_published_and_these_are_used_again)
     receiver_open(&self, uring);
     start(&self);
     seam_poll(uring);
-    CHECK_EQ(uring_published(&uring->lending), TARGET_FIRST);
-    CHECK(exchange(&self, 1000) <= TARGET_FIRST + 1);
+    CHECK_EQ(uring_published(&uring->lending), TARGET_MIN);
+    CHECK(exchange(&self, 1000) <= TARGET_MIN + 1);
     CHECK_EQ(uring->lending.target, TARGET_MIN);
     CHECK_EQ(uring_published(&uring->lending), TARGET_MIN);
     CHECK(exchange(&self, 1000) <= TARGET_MIN + 1);
