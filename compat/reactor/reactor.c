@@ -41,21 +41,36 @@ void weir_reactor_fini(weir_reactor *reactor)
 
 /* Handles. */
 
-/* Make room for a descriptor. The table is at most twice as long as descriptors can be many, because
- * the system gives out the lowest that is free. */
+/* The table is at most twice as long as descriptors can be many, because the system gives out the
+ * lowest that is free. */
 static int grow(weir_reactor *reactor, size_t descriptor)
 {
-    size_t count = reactor->slot_count > 0 ? reactor->slot_count : SLOTS_MIN;
+    size_t room = reactor->slot_room > 0 ? reactor->slot_room : SLOTS_MIN;
     struct weir_reactor_slot *slots;
 
-    while (count <= descriptor)
-        count *= 2;
-    slots = realloc(reactor->slots, count * sizeof *slots);
+    while (room <= descriptor)
+        room *= 2;
+    slots = realloc(reactor->slots, room * sizeof *slots);
     if (!slots)
         return -ENOMEM;
-    memset(slots + reactor->slot_count, 0, (count - reactor->slot_count) * sizeof *slots);
     reactor->slots = slots;
-    reactor->slot_count = count;
+    reactor->slot_room = room;
+    return 0;
+}
+
+/* Slots up to that of a descriptor. Those above are not touched, and so not resident. */
+static int make_slots(weir_reactor *reactor, size_t descriptor)
+{
+    size_t count = reactor->slot_count;
+
+    if (descriptor >= reactor->slot_room) {
+        int error = grow(reactor, descriptor);
+
+        if (error)
+            return error;
+    }
+    memset(reactor->slots + count, 0, (descriptor + 1 - count) * sizeof *reactor->slots);
+    reactor->slot_count = descriptor + 1;
     return 0;
 }
 
@@ -76,7 +91,7 @@ int weir_reactor_attach(weir_reactor *reactor, weir_handle *handle, uint32_t *re
 
     WEIR_ASSERT(handle->native >= 0, "a handle that is attached has a descriptor");
     if (descriptor >= reactor->slot_count) {
-        int error = grow(reactor, descriptor);
+        int error = make_slots(reactor, descriptor);
 
         if (error)
             return error;

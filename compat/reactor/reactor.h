@@ -89,8 +89,9 @@ struct weir_reactor_lending {
 
 typedef struct weir_reactor {
     struct weir_reactor_slot *slots; /* By descriptor. */
-    size_t slot_count;
-    struct weir_reactor_line queue; /* QUEUED and SETTLED. */
+    size_t slot_count;               /* Up to the highest descriptor so far. */
+    size_t slot_room;                /* How many the table has room for. */
+    struct weir_reactor_line queue;  /* QUEUED and SETTLED. */
     struct weir_reactor_lending lending;
     weir_loop_statistics *statistics;
     size_t in_flight;     /* Operations that owe a last completion. */
