@@ -7,8 +7,8 @@
  *
  * A heap puts a header of its own before each block, and gives back only what lies at its end: one
  * connection that stays keeps the memory of thousands that have left. A slab is 64 KiB of pages, cut
- * into blocks of a multiple of 64 bytes; it has one header for all of them, and when the last block is
- * back the system gets its pages. A few that are empty are held back for the next that is needed.
+ * into blocks of one multiple of 32 bytes; it has one header for all, and when the last block is back
+ * the system gets its pages. A few that are empty are held back for the next that is needed.
  *
  *      block wanted --> one that came back, else the next that was never used, of a slab with room
  *                       '-- no slab has room --> an empty one, else new pages, else NULL
@@ -25,10 +25,9 @@
 
 enum {
     WEIR_SLAB_BYTES = 64 * 1024,
-    WEIR_SLAB_UNIT = 64, /* Bytes: the step of the sizes of blocks. */
-    WEIR_SLAB_BLOCK_MAX =
-        1024, /* Bytes: above, what is left over in a slab is more than a header. */
-    WEIR_SLAB_FIRST = 32 + 64, /* Where blocks begin: what has 32 bytes in front begins a line. */
+    WEIR_SLAB_UNIT = 32,        /* Bytes: the step of the sizes of blocks. */
+    WEIR_SLAB_BLOCK_MAX = 1024, /* Bytes: above, a slab's rest is more than their headers. */
+    WEIR_SLAB_FIRST = 32 + 64,  /* Where blocks begin: what has 32 bytes in front begins a line. */
     WEIR_SLAB_CLASSES = WEIR_SLAB_BLOCK_MAX / WEIR_SLAB_UNIT,
 };
 

@@ -150,7 +150,7 @@ void *weir_frame_allocate_slowly(weir_frame_allocator *frames, size_t units)
     void *memory;
 
     WEIR_ASSERT(units > 0, "a frame has a size");
-    WEIR_ASSERT(units <= WEIR_FRAME_SIZE_MAX / WEIR_FRAME_UNIT, "a frame is at most 4 MiB");
+    WEIR_ASSERT(units <= WEIR_FRAME_SIZE_MAX / WEIR_FRAME_UNIT, "a frame is at most 2 MiB");
 
     if (frames->is_shared)
         return allocate_shared(frames, bin.units * WEIR_FRAME_UNIT);

@@ -122,10 +122,10 @@ static bool is_shared(size_t freed_size, size_t wanted_size)
     return allocated_count == 1;
 }
 
-WEIR_TEST(frame, small_frames_are_recycled_within_64_bytes)
+WEIR_TEST(frame, small_frames_are_recycled_within_32_bytes)
 {
-    CHECK(is_shared(129, 192));
-    CHECK(is_shared(192, 129));
+    CHECK(is_shared(129, 160));
+    CHECK(is_shared(160, 129));
     CHECK(!is_shared(128, 129));
     CHECK(!is_shared(129, 128));
     CHECK(is_shared(2048, 2048));

@@ -22,11 +22,11 @@ WEIR_C_BEGIN
 typedef struct weir_frame_allocator weir_frame_allocator;
 
 enum {
-    WEIR_FRAME_UNIT = 64,              /* Bytes: the step of the size classes. */
-    WEIR_FRAME_CLASSES = 32,           /* Up to 2 KiB exactly, in steps of a unit. */
-    WEIR_FRAME_LARGE_CLASSES = 96,     /* Sixteen a doubling, up to 128 KiB. */
-    WEIR_FRAME_RETAINED_MAX = 4 << 20, /* Bytes an allocator holds back by default. */
-    WEIR_FRAME_SIZE_MAX = 65535 * 64,  /* Bytes: the largest frame. */
+    WEIR_FRAME_UNIT = 32,                          /* Bytes: the step of the size classes. */
+    WEIR_FRAME_CLASSES = 64,                       /* Up to 2 KiB exactly, in steps of a unit. */
+    WEIR_FRAME_LARGE_CLASSES = 96,                 /* Sixteen a doubling, up to 128 KiB. */
+    WEIR_FRAME_RETAINED_MAX = 4 << 20,             /* Bytes an allocator holds back by default. */
+    WEIR_FRAME_SIZE_MAX = 65535 * WEIR_FRAME_UNIT, /* Bytes: the largest frame. */
 };
 
 /** Of one loop. Fields are private; statistics may be read by the owner's thread. */
@@ -65,7 +65,7 @@ WEIR_PUBLIC void weir_frame_allocator_bind(weir_frame_allocator *frames);
 /** How many frames are out. One that another thread freed counts until the owner has taken it home. */
 WEIR_PUBLIC size_t weir_frame_live_count(const weir_frame_allocator *frames);
 
-/** Memory of at least units * 64 bytes when the class is dry; NULL: exhausted. */
+/** Memory of at least units * WEIR_FRAME_UNIT bytes when the class is dry; NULL: exhausted. */
 WEIR_PUBLIC void *weir_frame_allocate_slowly(weir_frame_allocator *frames, size_t units);
 
 /** Take back the memory of a frame, from any thread. */

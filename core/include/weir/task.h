@@ -108,7 +108,7 @@ struct weir_task {
     uint8_t expired_deferred; /* Of expired: what a shield holds back. */
     uint8_t state;            /* enum weir_task_state. */
     uint8_t flags;            /* WEIR_TASK_ bits, and a count above them. */
-    uint16_t frame_units;     /* Size of an allocated frame, in 64 bytes; 0: embedded. */
+    uint16_t frame_units;     /* Size of an allocated frame, in units (frame.h); 0: embedded. */
     int error;                /* With count: the result of the latest await, or of the task. */
     uint32_t line;            /* Resume point: a source line; 0: the beginning. */
     size_t count;
@@ -172,7 +172,7 @@ struct weir_join {
 /* Life. */
 
 /**
- * weir_task_init of a frame of so many 64 bytes from an allocator; 0: an embedded one. The links, the
+ * weir_task_init of a frame of so many units from an allocator; 0: an embedded one. The links, the
  * environment and the count are left to those who set them before anybody reads them.
  */
 static inline void weir_task_init_allocated(weir_task *task, weir_resume_fn *resume, size_t units)
