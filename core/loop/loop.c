@@ -21,8 +21,9 @@
 /* What the kernel lets one registered buffer have. */
 enum { SINK_BYTES_MAX = 1024 * 1024 * 1024 };
 
-/* Of what is held back for frames, so much more in slabs of which all frames have come back. */
-enum { EMPTY_SLABS_SHARE = 16 };
+/* Of what is held back for frames, such parts are slabs of which all have come back, and small frames on
+ * lists: these are few, for each keeps its slab. */
+enum { EMPTY_SLABS_PART = 2, SMALL_FRAMES_PART = 256 };
 
 weir_loop *weir_loop_current(void)
 {
@@ -374,6 +375,18 @@ static weir_memory *frames_source(weir_loop *loop, const weir_loop_options *opti
     return &loop->slabs.memory;
 }
 
+static void init_frames(weir_loop *loop, const weir_loop_options *options)
+{
+    weir_memory *source = frames_source(loop, options);
+    size_t bound = frames_bound(options);
+    size_t in_slabs = source == &loop->slabs.memory ? bound / EMPTY_SLABS_PART : 0;
+
+    weir_slabs_init(&loop->slabs, in_slabs);
+    weir_context_init(&loop->context, source, bound - in_slabs);
+    if (in_slabs)
+        loop->context.frames.retained_small_bytes_max = bound / SMALL_FRAMES_PART;
+}
+
 static void set_zero_copy(weir_loop *loop, const weir_loop_options *options)
 {
     size_t sink_bytes = options->sink_bytes;
@@ -405,8 +418,7 @@ static void loop_init(weir_loop *loop, const weir_loop_options *options)
     weir_wheel_init(&loop->clock.wheel, weir_sys_now_ns());
     weir_spin_init(&loop->spin, spin_bound_ns(options));
     weir_list_init(&loop->watchers);
-    weir_slabs_init(&loop->slabs, frames_bound(options) / EMPTY_SLABS_SHARE);
-    weir_context_init(&loop->context, frames_source(loop, options), frames_bound(options));
+    init_frames(loop, options);
     loop->context.loop = loop;
     loop->context.clock = &loop->clock;
 }

@@ -58,6 +58,7 @@ void weir_frame_allocator_init(weir_frame_allocator *frames, weir_memory *source
     frames->owner = NULL;
     frames->retained_bytes = 0;
     frames->retained_bytes_max = retained_bytes_max;
+    frames->retained_small_bytes_max = retained_bytes_max;
     frames->handed_out_count = 0;
     frames->taken_back_count = 0;
     frames->fresh_count = 0;
@@ -76,6 +77,14 @@ void weir_frame_allocator_bind(weir_frame_allocator *frames)
     frames->owner = weir_thread_identity();
 }
 
+static bool may_retain(const weir_frame_allocator *frames, struct bin bin)
+{
+    bool is_small = bin.units <= WEIR_FRAME_CLASSES;
+    size_t bound = is_small ? frames->retained_small_bytes_max : frames->retained_bytes_max;
+
+    return bin.index > 0 && frames->retained_bytes + bin.units * WEIR_FRAME_UNIT <= bound;
+}
+
 void weir_frame_release_here(weir_frame_allocator *frames, void *memory, size_t units)
 {
     struct bin bin = bin_of(units);
@@ -87,7 +96,7 @@ void weir_frame_release_here(weir_frame_allocator *frames, void *memory, size_t 
         return;
     }
     frames->taken_back_count++;
-    if (!bin.index || frames->retained_bytes + bytes > frames->retained_bytes_max) {
+    if (!may_retain(frames, bin)) {
         frames->source->release(frames->source, memory, bytes);
         return;
     }

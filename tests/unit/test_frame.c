@@ -187,6 +187,25 @@ WEIR_TEST(frame, what_is_held_back_is_bounded)
     bench_fini(&bench);
 }
 
+WEIR_TEST(frame, small_frames_may_have_a_bound_of_their_own)
+{
+    enum { SMALL = 1024, LARGE = 4096 };
+    struct bench bench;
+    void *small[2];
+
+    bench_init(&bench, SMALL + LARGE);
+    bench.frames.retained_small_bytes_max = SMALL;
+    for (int i = 0; i < 2; i++)
+        small[i] = take(&bench, SMALL);
+    for (int i = 0; i < 2; i++)
+        give(&bench, small[i], SMALL);
+    CHECK_EQ(bench.source.out_bytes, SMALL);
+    give(&bench, take(&bench, LARGE), LARGE);
+    CHECK_EQ(bench.source.out_bytes, SMALL + LARGE);
+    CHECK_EQ(bench.frames.retained_bytes, SMALL + LARGE);
+    bench_fini(&bench);
+}
+
 WEIR_TEST(frame, what_is_held_back_is_counted_for_every_size)
 {
     const size_t sizes[] = {1, 64, 65, 2048, 2049, 5000, 100000, 131072};

@@ -349,6 +349,27 @@ WEIR_TEST(slabs, what_a_loop_holds_back_stays_in_its_slabs)
     CHECK_EQ(left, 10);
 }
 
+/* A frame that is held back keeps its slab: few are, as loops divide their bound. */
+WEIR_TEST(slabs, what_a_frame_allocator_holds_back_of_many_frames_keeps_few_slabs)
+{
+    enum { COUNT = 100 * FULL, STRIDE = 7919, UNITS = SIZE / WEIR_FRAME_UNIT, LISTED = 10 };
+    static void *blocks[COUNT];
+    weir_frame_allocator frames;
+    weir_slabs slabs;
+
+    weir_slabs_init(&slabs, 2 * WEIR_SLAB_BYTES);
+    weir_frame_allocator_init(&frames, &slabs.memory, COUNT * SIZE);
+    frames.retained_small_bytes_max = LISTED * SIZE;
+    for (int i = 0; i < COUNT; i++)
+        blocks[i] = weir_frame_allocate(&frames, UNITS);
+    for (int i = 0; i < COUNT; i++) /* In an order of their own. */
+        weir_frame_release(&frames, blocks[(size_t)i * STRIDE % COUNT], UNITS);
+    CHECK(slabs.slab_count <= LISTED + 2);
+    weir_frame_allocator_fini(&frames);
+    CHECK_EQ(slabs.slab_count, 2);
+    weir_slabs_fini(&slabs);
+}
+
 WEIR_TEST(slabs, a_loop_that_is_given_a_memory_has_none)
 {
     weir_loop_options options = fake_loop_options();

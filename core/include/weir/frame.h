@@ -38,6 +38,7 @@ struct weir_frame_allocator {
     const void *owner;    /* Identity of the thread that runs the tree; NULL: any. */
     size_t retained_bytes; /* On the free lists. */
     size_t retained_bytes_max;
+    size_t retained_small_bytes_max; /* From here on no frame of up to 2 KiB is added. */
     /* Counts of frames, ever: their difference is what lives. __atomic when shared. */
     size_t handed_out_count;
     size_t taken_back_count;
@@ -98,7 +99,8 @@ static inline bool weir_frame_recycle(weir_frame_allocator *frames, void *memory
 {
     size_t retained_bytes = frames->retained_bytes + units * WEIR_FRAME_UNIT;
 
-    if (WEIR_UNLIKELY(units > WEIR_FRAME_CLASSES || retained_bytes > frames->retained_bytes_max))
+    if (WEIR_UNLIKELY(units > WEIR_FRAME_CLASSES ||
+                      retained_bytes > frames->retained_small_bytes_max))
         return false;
     frames->taken_back_count++;
     frames->retained_bytes = retained_bytes;

@@ -38,8 +38,7 @@ typedef struct weir_loop_options {
                              without waiting; of large ones fewer: 2 KiB count as one more. 0: 256. */
     int64_t spin_ns_max; /* Bound of the spin before sleeping; 0: 50,000; negative: never. */
     weir_memory *frames; /* Memory for child frames; NULL: slabs of the loop's, and the heap. */
-    size_t frames_retained_bytes_max; /* Held back for reuse; 0: 4 MiB. Of slabs that are empty at
-                                         most a sixteenth more. */
+    size_t frames_retained_bytes_max; /* Held back for reuse; 0: 4 MiB. */
     size_t lent_buffer_bytes;    /* What weir_tcp_source receives into, at most 1 GiB; 0: 16 KiB and
                                     64 bytes. Shorter messages take one receive. */
     size_t lent_bytes_max;       /* Of all such buffers; 0: 64 MiB. 32 buffers to 65,536. */
