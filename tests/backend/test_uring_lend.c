@@ -14,148 +14,18 @@
 
 #include "crowd.h"
 #include "fuse.h"
+#include "receiver.h"
 #include "seam.h"
 #include "test.h"
 
 enum {
-    BYTES = 64,                /* Of a buffer. */
-    POOL = WEIR_LENDING_BLOCK, /* The fewest buffers that a ring may lend. */
-    FEW = 1,                   /* Bytes at most: so that it lends no more. */
-    PERIOD = 256,              /* Waits after which the target follows what they used. */
+    BYTES = RECEIVER_BYTES,
+    POOL = RECEIVER_POOL,
+    FEW = 1,      /* Bytes at most: so that it lends no more. */
+    PERIOD = 256, /* Waits after which the target follows what they used. */
     TARGET_MIN = 8,
     RING_ENTRIES = 1024,
 };
-
-/* A receive into lent buffers, and what it holds. */
-struct receiver {
-    struct seam_operation base;
-    weir_lent *held; /* Oldest first, by next. */
-    int held_count;
-    size_t position; /* Of the pattern: so much has been given back. */
-    bool again;      /* Starts again when a completion with bytes was the last. */
-    int restarts;
-};
-
-static void start(struct receiver *self)
-{
-    struct seam_operation *base = &self->base;
-
-    CHECK_EQ(SEAM_OPS->receive_lent(&base->uring->base, &base->operation, &base->handle),
-             WEIR_IN_FLIGHT);
-}
-
-static void hold(struct receiver *self, unsigned flags, int size)
-{
-    weir_lent *lent = weir_backend_lent(&self->base.uring->base, flags);
-    weir_lent **link = &self->held;
-
-    while (*link)
-        link = &(*link)->next;
-    lent->size = (uint32_t)size;
-    lent->next = NULL;
-    *link = lent;
-    self->held_count++;
-}
-
-static void received(struct seam_operation *base, int result, unsigned flags)
-{
-    struct receiver *self = WEIR_CONTAINER_OF(base, struct receiver, base);
-
-    CHECK_EQ((flags & WEIR_OPERATION_LENT) != 0, result > 0);
-    if (result <= 0)
-        return;
-    hold(self, flags, result);
-    if (!self->again || (flags & WEIR_OPERATION_MORE))
-        return;
-    base->last = 0;
-    self->restarts++;
-    start(self);
-}
-
-static void receiver_open(struct receiver *self, struct uring *uring)
-{
-    memset(self, 0, sizeof *self);
-    seam_init_pair(&self->base, uring);
-    self->base.then = received;
-}
-
-static uint8_t pattern_at(size_t position)
-{
-    return (uint8_t)(position % 251);
-}
-
-/* Have so much of the pattern sent, in one piece. */
-static void feed(const struct receiver *self, size_t size, size_t from)
-{
-    uint8_t data[16 * 1024];
-    size_t i;
-
-    CHECK(size <= sizeof data);
-    for (i = 0; i < size; i++)
-        data[i] = pattern_at(from + i);
-    CHECK_EQ(send(self->base.peer, data, size, MSG_NOSIGNAL), size);
-}
-
-/* Check the oldest buffer, and give it back. */
-static void give_back(struct receiver *self)
-{
-    weir_lent *lent = self->held;
-    uint32_t i;
-
-    for (i = 0; i < lent->size; i++)
-        CHECK_EQ(lent->data[i], pattern_at(self->position + i));
-    self->position += lent->size;
-    self->held = lent->next;
-    self->held_count--;
-    SEAM_OPS->give_back(&self->base.uring->base, lent);
-}
-
-static void give_all_back(struct receiver *self)
-{
-    while (self->held)
-        give_back(self);
-}
-
-/* Wait, as a loop does, until it holds so many buffers. */
-static void wait_until_held(struct receiver *self, int count)
-{
-    while (self->held_count < count)
-        SEAM_OPS->wait(&self->base.uring->base, WEIR_WAIT_FOREVER);
-}
-
-/* Cancel what is in flight, give all back and close both ends. */
-static void receiver_close(struct receiver *self)
-{
-    if (self->base.last == 0) {
-        seam_cancel(&self->base);
-        CHECK_EQ(seam_finish(&self->base), -ECANCELED);
-    }
-    give_all_back(self);
-    seam_fini_pair(&self->base);
-}
-
-/* Have it hold all buffers, and receive no more. */
-static void receiver_take_all(struct receiver *self)
-{
-    start(self);
-    feed(self, POOL * BYTES, 0);
-    wait_until_held(self, POOL);
-    seam_cancel(&self->base);
-    CHECK_EQ(seam_finish(&self->base), -ECANCELED);
-    self->base.last = 1;
-}
-
-/* Have it wait for a buffer. */
-static void starve(struct receiver *self)
-{
-    uint64_t before = seam_statistics.lent_starved;
-
-    start(self);
-    while (seam_statistics.lent_starved == before)
-        seam_poll(self->base.uring);
-    CHECK_EQ(seam_statistics.lent_starved, before + 1);
-    CHECK_EQ(self->base.last, 0);
-}
 
 /* One of the entries that the next call submits, oldest first. */
 static const struct io_uring_sqe *entry_at(const struct uring *uring, unsigned index)
@@ -176,13 +46,13 @@ static int exchange(struct receiver *self, int count)
     int i;
 
     for (i = 0; i < count; i++) {
-        feed(self, 1, self->position);
-        wait_until_held(self, 1);
+        receiver_feed(self, 1, self->position);
+        receiver_await(self, 1);
         CHECK(self->held->index < 4 * POOL);
         if (!is_used[self->held->index])
             used++;
         is_used[self->held->index] = true;
-        give_back(self);
+        receiver_give_back(self);
     }
     return used;
 }
@@ -199,7 +69,7 @@ WEIR_TEST(uring_lend, few_buffers_are_published_and_these_are_used_again)
     struct receiver self;
 
     receiver_open(&self, uring);
-    start(&self);
+    receiver_start(&self);
     seam_poll(uring);
     CHECK_EQ(uring_published(&uring->lending), TARGET_MIN);
     CHECK(exchange(&self, 1000) <= TARGET_MIN + 1);
@@ -218,8 +88,8 @@ static void hold_bytes(struct receiver *self, int count)
     int i;
 
     for (i = 0; i < count; i++) {
-        feed(self, 1, position + (size_t)i);
-        wait_until_held(self, i + 1);
+        receiver_feed(self, 1, position + (size_t)i);
+        receiver_await(self, i + 1);
     }
     seam_poll(self->base.uring);
 }
@@ -232,13 +102,13 @@ WEIR_TEST(uring_lend, while_half_are_left_only_what_is_given_back_is_published)
     const weir_lent *free_before;
 
     receiver_open(&self, uring);
-    start(&self);
+    receiver_start(&self);
     (void)exchange(&self, 1000);
     free_before = uring->lending.buffers.free;
     hold_bytes(&self, TARGET_MIN / 2);
     CHECK_EQ(uring_published(&uring->lending), TARGET_MIN / 2);
     last = self.held->next->next->next;
-    give_all_back(&self);
+    receiver_give_all_back(&self);
     CHECK_EQ(uring_published(&uring->lending), TARGET_MIN);
     CHECK(uring->lending.buffers.free == free_before);
     CHECK_EQ(last_published(&uring->lending), last->index);
@@ -254,13 +124,13 @@ WEIR_TEST(uring_lend, what_is_not_published_is_used_last_first)
     const weir_lent *previous;
 
     receiver_open(&self, uring);
-    start(&self);
+    receiver_start(&self);
     (void)exchange(&self, 1000);
     hold_bytes(&self, TARGET_MIN / 2 + 1); /* Others are published in their place. */
     CHECK_EQ(uring_published(&uring->lending), TARGET_MIN);
     previous = self.held->next->next->next;
     last = previous->next;
-    give_all_back(&self);
+    receiver_give_all_back(&self);
     CHECK(uring->lending.buffers.free == last);
     CHECK(last->next == previous);
     receiver_close(&self);
@@ -276,16 +146,16 @@ WEIR_TEST(uring_lend, the_target_grows_when_none_is_left_and_shrinks_again)
     int i;
 
     receiver_open(&self, uring);
-    start(&self);
+    receiver_start(&self);
     (void)exchange(&self, 1000);
     CHECK_EQ(uring->lending.target, TARGET_MIN);
 
-    feed(&self, COUNT * BYTES, self.position);
-    wait_until_held(&self, COUNT);
+    receiver_feed(&self, COUNT * BYTES, self.position);
+    receiver_await(&self, COUNT);
     CHECK(seam_statistics.lent_starved > before);
     CHECK(uring->lending.target > TARGET_MIN);
     CHECK(uring->lending.target <= 2 * (COUNT + 1));
-    give_all_back(&self);
+    receiver_give_all_back(&self);
 
     for (i = 0; i < 2 * PERIOD; i++)
         seam_poll(uring);
@@ -306,14 +176,14 @@ WEIR_TEST(uring_lend, many_that_starve_at_once_raise_the_target_by_as_many)
 
     for (i = 0; i < COUNT; i++)
         receiver_open(&receivers[i], uring);
-    start(&receivers[0]);
+    receiver_start(&receivers[0]);
     (void)exchange(&receivers[0], 1000);
     for (i = 1; i < COUNT; i++) {
-        feed(&receivers[i], 1, 0);
-        start(&receivers[i]);
+        receiver_feed(&receivers[i], 1, 0);
+        receiver_start(&receivers[i]);
     }
     for (i = 1; i < COUNT; i++)
-        wait_until_held(&receivers[i], 1);
+        receiver_await(&receivers[i], 1);
     CHECK(uring->lending.target <= 2 * COUNT);
     for (i = 0; i < COUNT; i++)
         receiver_close(&receivers[i]);
@@ -334,10 +204,10 @@ WEIR_TEST(uring_lend, receives_that_starve_are_armed_again_in_order_and_wait_for
     receiver_take_all(&holder);
     for (i = 0; i < COUNT; i++) {
         receiver_open(&starved[i], uring);
-        starve(&starved[i]);
+        receiver_starve(&starved[i]);
     }
-    give_back(&holder);
-    give_back(&holder);
+    receiver_give_back(&holder);
+    receiver_give_back(&holder);
     CHECK(weir_uring_lending_refill(uring)); /* More can go on: the wait must not sleep. */
     CHECK_EQ(io_uring_sq_ready(&uring->ring), 2);
     for (i = 0; i < 2; i++) {
@@ -350,9 +220,9 @@ WEIR_TEST(uring_lend, receives_that_starve_are_armed_again_in_order_and_wait_for
     CHECK_EQ(io_uring_sq_ready(&uring->ring), COUNT);
 
     for (i = COUNT - 1; i >= 0; i--) { /* None of them has taken one in vain. */
-        feed(&starved[i], 1, 0);
-        wait_until_held(&starved[i], 1);
-        give_back(&starved[i]);
+        receiver_feed(&starved[i], 1, 0);
+        receiver_await(&starved[i], 1);
+        receiver_give_back(&starved[i]);
     }
     for (i = 0; i < COUNT; i++)
         receiver_close(&starved[i]);
@@ -373,13 +243,13 @@ WEIR_TEST(uring_lend, a_wait_does_not_sleep_while_others_could_have_the_buffer)
     receiver_take_all(&holder);
     for (i = 0; i < IDLE; i++) {
         receiver_open(&idle[i], uring);
-        starve(&idle[i]);
+        receiver_starve(&idle[i]);
     }
     receiver_open(&self, uring);
-    feed(&self, 1, 0);
-    starve(&self);
-    give_back(&holder);
-    wait_until_held(&self, 1); /* Or it sleeps for ever. */
+    receiver_feed(&self, 1, 0);
+    receiver_starve(&self);
+    receiver_give_back(&holder);
+    receiver_await(&self, 1); /* Or it sleeps for ever. */
     for (i = 0; i < IDLE; i++)
         receiver_close(&idle[i]);
     receiver_close(&self);
@@ -400,7 +270,7 @@ static void cancel_leaves_line(int first, int second)
     receiver_take_all(&holder);
     for (i = 0; i < 3; i++) {
         receiver_open(&starved[i], uring);
-        starve(&starved[i]);
+        receiver_starve(&starved[i]);
     }
     seam_cancel(&starved[first].base);
     seam_cancel(&starved[first].base); /* Harmless. */
@@ -409,12 +279,12 @@ static void cancel_leaves_line(int first, int second)
     CHECK_EQ(seam_finish(&starved[first].base), -ECANCELED);
     CHECK_EQ(seam_finish(&starved[second].base), -ECANCELED);
 
-    starve(&starved[first]); /* Behind the one that is left. */
+    receiver_starve(&starved[first]); /* Behind the one that is left. */
     CHECK(uring->lending.starved_first == &last->base.operation);
     CHECK(uring->lending.starved_last == &starved[first].base.operation);
-    give_back(&holder);
-    feed(last, 1, 0);
-    wait_until_held(last, 1);
+    receiver_give_back(&holder);
+    receiver_feed(last, 1, 0);
+    receiver_await(last, 1);
     starved[second].base.last = 1;
     for (i = 0; i < 3; i++)
         receiver_close(&starved[i]);
@@ -443,7 +313,7 @@ WEIR_TEST(uring_lend, a_want_of_buffers_behind_a_cancel_ends_as_cancelled)
     receiver_open(&self, uring);
     receiver_take_all(&holder);
     before = seam_statistics.lent_starved;
-    start(&self);
+    receiver_start(&self);
     seam_cancel(&self.base); /* Behind it: it has found no buffer by then. */
     CHECK_EQ(seam_finish(&self.base), -ECANCELED);
     CHECK_EQ(seam_statistics.lent_starved, before);
@@ -462,14 +332,14 @@ WEIR_TEST(uring_lend, a_want_of_buffers_while_the_cancel_waits_for_room_ends_as_
     init_many(uring, DEPTH);
     receiver_open(&holder, uring);
     receiver_open(&self, uring);
-    start(&self);
+    receiver_start(&self);
     seam_poll(uring);
     receiver_take_all(&holder);
     refuse(EAGAIN);
     fill_queue();
     seam_cancel(&self.base);
     CHECK(uring->deferred_first == &self.base.operation);
-    feed(&self, 1, 0);
+    receiver_feed(&self, 1, 0);
     CHECK_EQ(seam_finish(&self.base), -ECANCELED);
     CHECK(!uring->deferred_first);
     CHECK(fuse_put_out() > 0);
@@ -492,12 +362,12 @@ WEIR_TEST(uring_lend, one_that_goes_on_and_finds_no_room_is_not_slept_over)
     receiver_open(&holder, uring);
     receiver_open(&self, uring);
     receiver_take_all(&holder);
-    feed(&self, 1, 0);
-    starve(&self);
+    receiver_feed(&self, 1, 0);
+    receiver_starve(&self);
     fill_queue();
-    give_back(&holder);
+    receiver_give_back(&holder);
     fuse_light(FUSE_RING_SUBMIT, EBUSY, 1, 1);
-    wait_until_held(&self, 1); /* Or it sleeps for ever. */
+    receiver_await(&self, 1); /* Or it sleeps for ever. */
     CHECK_EQ(fuse_put_out(), 1);
     drain(DEPTH);
     fini_many(DEPTH);
@@ -514,9 +384,9 @@ WEIR_TEST(uring_lend, the_end_of_the_stream_names_no_buffer)
     struct receiver self;
 
     receiver_open(&self, uring);
-    start(&self);
-    feed(&self, 1, 0);
-    wait_until_held(&self, 1);
+    receiver_start(&self);
+    receiver_feed(&self, 1, 0);
+    receiver_await(&self, 1);
     CHECK_EQ(shutdown(self.base.peer, SHUT_WR), 0);
     CHECK_EQ(seam_finish(&self.base), 0);
     CHECK_EQ(self.held_count, 1);
@@ -533,9 +403,9 @@ WEIR_TEST(uring_lend, a_buffer_that_comes_without_bytes_is_kept)
     weir_lent *lent;
 
     receiver_open(&self, uring);
-    start(&self);
-    feed(&self, 2, 0);
-    wait_until_held(&self, 1);
+    receiver_start(&self);
+    receiver_feed(&self, 2, 0);
+    receiver_await(&self, 1);
     lent = self.held;
     self.held = NULL;
     self.held_count = 0;
@@ -546,8 +416,8 @@ WEIR_TEST(uring_lend, a_buffer_that_comes_without_bytes_is_kept)
     CHECK_EQ(self.base.result, -EIO);
     CHECK_EQ(self.held_count, 0);
     self.position = 2;
-    feed(&self, 1, 2);
-    wait_until_held(&self, 1);
+    receiver_feed(&self, 1, 2);
+    receiver_await(&self, 1);
     receiver_close(&self);
     CHECK_EQ(uring->lending.buffers.taken, uring_published(&uring->lending));
     seam_close(uring);
@@ -567,15 +437,15 @@ WEIR_TEST(uring_lend, a_full_completion_queue_ends_receives_and_loses_no_byte)
     for (i = 0; i < COUNT; i++) {
         receiver_open(&receivers[i], uring);
         receivers[i].again = true;
-        start(&receivers[i]);
+        receiver_start(&receivers[i]);
     }
     for (round = 1; round <= ROUNDS; round++) {
         for (i = 0; i < COUNT; i++)
-            feed(&receivers[i], SIZE, (size_t)(round - 1) * SIZE);
+            receiver_feed(&receivers[i], SIZE, (size_t)(round - 1) * SIZE);
         for (i = 0; i < COUNT; i++) {
             while (receivers[i].position < (size_t)round * SIZE) {
-                wait_until_held(&receivers[i], 1);
-                give_all_back(&receivers[i]);
+                receiver_await(&receivers[i], 1);
+                receiver_give_all_back(&receivers[i]);
             }
         }
     }
@@ -596,22 +466,22 @@ WEIR_TEST(uring_lend, a_kernel_that_refuses_multishot_receives_is_asked_for_one_
     struct receiver self;
 
     receiver_open(&self, uring);
-    start(&self);
+    receiver_start(&self);
     fuse_light(FUSE_ENTRY_RECV, EINVAL, 1, 1);
     seam_poll(uring);
     CHECK_EQ(fuse_put_out(), 1);
     CHECK_EQ(self.base.last, 0);
     CHECK_EQ(entry_at(uring, 0)->ioprio, IORING_RECVSEND_POLL_FIRST);
     CHECK_EQ(entry_at(uring, 0)->len, BYTES); /* 0 was no bytes then. */
-    feed(&self, 3 * BYTES, 0);
+    receiver_feed(&self, 3 * BYTES, 0);
     CHECK_EQ(seam_finish(&self.base), BYTES);
     CHECK_EQ(self.base.more, 0);
 
     self.again = true;
-    start(&self);
+    receiver_start(&self);
     CHECK_EQ(entry_at(uring, 0)->ioprio, 0);
     CHECK_EQ(entry_at(uring, 0)->len, BYTES);
-    wait_until_held(&self, 3);
+    receiver_await(&self, 3);
     CHECK_EQ(self.base.more, 0);
     receiver_close(&self);
     seam_close(uring);
@@ -624,23 +494,23 @@ WEIR_TEST(uring_lend, a_refusal_by_a_kernel_that_has_lent_is_of_that_connection_
     struct receiver self;
 
     receiver_open(&other, uring);
-    start(&other);
-    feed(&other, 1, 0);
-    wait_until_held(&other, 1);
+    receiver_start(&other);
+    receiver_feed(&other, 1, 0);
+    receiver_await(&other, 1);
     seam_poll(uring);
     receiver_open(&self, uring);
-    start(&self);
+    receiver_start(&self);
     fuse_light(FUSE_ENTRY_RECV, EINVAL, 1, 1);
     seam_poll(uring);
     CHECK_EQ(fuse_put_out(), 1);
-    feed(&self, 1, 0);
+    receiver_feed(&self, 1, 0);
     CHECK_EQ(seam_finish(&self.base), 1); /* One at a time. */
     CHECK_EQ(self.base.more, 0);
 
-    start(&self);
+    receiver_start(&self);
     CHECK_EQ(entry_at(uring, 0)->ioprio, IORING_RECV_MULTISHOT);
-    feed(&self, 1, 1);
-    wait_until_held(&self, 2);
+    receiver_feed(&self, 1, 1);
+    receiver_await(&self, 2);
     CHECK_EQ(self.base.more, 1);
     receiver_close(&self);
     receiver_close(&other);
@@ -653,7 +523,7 @@ WEIR_TEST(uring_lend, a_refusal_behind_a_cancel_ends_as_cancelled)
     struct receiver self;
 
     receiver_open(&self, uring);
-    start(&self);
+    receiver_start(&self);
     seam_cancel(&self.base);
     fuse_light(FUSE_ENTRY_RECV, EINVAL, 1, 1);
     CHECK_EQ(seam_finish(&self.base), -ECANCELED);
@@ -673,10 +543,10 @@ WEIR_TEST(uring_lend, one_shot_receives_starve_and_go_on)
     receiver_open(&self, uring);
     receiver_take_all(&holder);
     uring->lending.is_one_shot = true;
-    feed(&self, 1, 0);
-    starve(&self);
-    give_back(&holder);
-    wait_until_held(&self, 1);
+    receiver_feed(&self, 1, 0);
+    receiver_starve(&self);
+    receiver_give_back(&holder);
+    receiver_await(&self, 1);
     CHECK_EQ(seam_finish(&self.base), 1);
     self.base.last = 1;
     receiver_close(&self);
@@ -696,10 +566,10 @@ static void close_tells_the_peer(unsigned refused_rungs)
     uring = seam_start_lending(DEPTH, BYTES, FEW);
     CHECK_EQ(fuse_put_out(), refused_rungs);
     receiver_open(&self, uring);
-    start(&self);
-    feed(&self, 1, 0);
-    wait_until_held(&self, 1);
-    give_all_back(&self);
+    receiver_start(&self);
+    receiver_feed(&self, 1, 0);
+    receiver_await(&self, 1);
+    receiver_give_all_back(&self);
 
     seam_init(&closing, uring);
     seam_cancel(&self.base);
@@ -735,9 +605,9 @@ WEIR_TEST(uring_lend, a_refused_registration_is_answered_and_the_next_receive_tr
     CHECK_EQ(SEAM_OPS->receive_lent(&uring->base, &self.base.operation, &self.base.handle),
              -ENOMEM);
     CHECK_EQ(fuse_put_out(), 2);
-    start(&self);
-    feed(&self, 1, 0);
-    wait_until_held(&self, 1);
+    receiver_start(&self);
+    receiver_feed(&self, 1, 0);
+    receiver_await(&self, 1);
     receiver_close(&self);
     seam_close(uring);
 }
@@ -760,8 +630,8 @@ WEIR_TEST(uring_lend, without_memory_for_a_first_buffer_a_receive_does_not_start
         blown = fuse_put_out();
     } while (blown > 0);
     CHECK(nth > 1);
-    feed(&self, 1, 0);
-    wait_until_held(&self, 1);
+    receiver_feed(&self, 1, 0);
+    receiver_await(&self, 1);
     receiver_close(&self);
     seam_close(uring);
 }
@@ -773,15 +643,15 @@ WEIR_TEST(uring_lend, without_memory_for_more_buffers_receives_wait_for_those_th
     struct receiver self;
 
     receiver_open(&self, uring);
-    start(&self);
+    receiver_start(&self);
     fuse_light(FUSE_MEMORY, ENOMEM, 1, FUSE_FOREVER);
-    feed(&self, 2 * POOL * BYTES, 0);
-    wait_until_held(&self, POOL);
+    receiver_feed(&self, 2 * POOL * BYTES, 0);
+    receiver_await(&self, POOL);
     while (!uring->lending.starved_first)
         seam_poll(uring);
     CHECK_EQ(uring->lending.buffers.count, POOL);
-    give_all_back(&self);
-    wait_until_held(&self, POOL);
+    receiver_give_all_back(&self);
+    receiver_await(&self, POOL);
     CHECK(fuse_put_out() > 0);
     receiver_close(&self);
     seam_close(uring);
@@ -797,7 +667,7 @@ WEIR_TEST(uring_lend, a_child_of_a_fork_changes_nothing)
     uint32_t i;
 
     receiver_open(&self, uring);
-    start(&self);
+    receiver_start(&self);
     seam_poll(uring);
     child = fork();
     CHECK(child >= 0);
@@ -806,12 +676,12 @@ WEIR_TEST(uring_lend, a_child_of_a_fork_changes_nothing)
             memset(weir_lending_at(&uring->lending.buffers, i)->data, 0xee, BYTES);
         _exit(0);
     }
-    feed(&self, 2 * BYTES, 0);
-    wait_until_held(&self, 2);
+    receiver_feed(&self, 2 * BYTES, 0);
+    receiver_await(&self, 2);
     CHECK_EQ(waitpid(child, &status, 0), child);
     CHECK_EQ(status, 0);
     CHECK(exchange(&self, 0) == 0);
-    give_all_back(&self);
+    receiver_give_all_back(&self);
     (void)exchange(&self, 100);
     receiver_close(&self);
     seam_close(uring);
