@@ -10,17 +10,25 @@ LICENCE = "SPDX-License-Identifier: MIT"
 LEFTOVER = r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b"
 PARALLEL = ("backend.c", "op.c", "socket.c", "wait.c")
 BACKENDS = ("uring", "compat/epoll")
+COLUMNS = 100  # As in .clang-format, which does not break comments and strings.
 BUILT = ("build/lib/libweir.a", "build/lib/libweir.so")
+
+
+def is_script(file):
+    return file.name.endswith((".py", ".sh", ".cmake", ".cmake.in", ".pc.in")) or (
+        file.name == "CMakeLists.txt" or file.text.startswith("#!"))
+
+
+def is_python(file):
+    return file.name.endswith(".py") or file.lines[0] == "#!/usr/bin/env python3"
 
 
 def check_licence(tree):
     """A source or script opens with the SPDX line (a script, below its interpreter)."""
     for file in tree.files:
-        is_script = file.name.endswith((".py", ".sh", ".cmake", ".cmake.in", ".pc.in")) or (
-            file.name == "CMakeLists.txt" or file.text.startswith("#!"))
         if file.is_source:
             opened = file.lines[0] in (f"/* {LICENCE} */", f"// {LICENCE}")
-        elif is_script:
+        elif is_script(file):
             opened = f"# {LICENCE}" in file.lines[:2]
         else:
             continue
@@ -40,6 +48,20 @@ def check_format(tree):
         if match.group(1) not in seen:
             seen.add(match.group(1))
             yield Finding(match.group(1), int(match.group(2)), "run clang-format -i on this file")
+
+
+def check_columns(tree):
+    """No line of C or Python has over 100 columns, and no comment of a script or of CMake's."""
+    for file in tree.files:
+        if file.is_source or is_python(file):
+            counted = ""
+        elif is_script(file):
+            counted = "#"
+        else:
+            continue
+        for number, line in enumerate(file.lines, 1):
+            if len(line) > COLUMNS and line.lstrip().startswith(counted):
+                yield Finding(file.path, number, f"has {len(line)} columns")
 
 
 def check_leftovers(tree):
@@ -105,6 +127,7 @@ def check_symbols(tree):
 RULES = {
     "licence": check_licence,
     "format": check_format,
+    "columns": check_columns,
     "leftovers": check_leftovers,
     "lists": check_lists,
     "parallel": check_parallel,
