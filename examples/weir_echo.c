@@ -5,11 +5,11 @@
  *      weir-echo [--port N] [--host A] [--threads T] [--backend uring|epoll] [--spin MICROSECONDS]
  *                [--receive lent|own]
  *
- * Each thread has its own loop and its own SO_REUSEPORT listener, and shares nothing with the others.
- * A session receives into buffers of its loop, and so holds none while it waits, or into its own.
- * SIGINT or SIGTERM stops softly: no more connections, what is being written is written, for at most
- * GRACE_NS; then, or at the second signal, hard. SIGUSR1 prints what every task waits for, SIGUSR2
- * what every loop has counted.
+ * Each thread has its own loop and its own SO_REUSEPORT listener, and shares nothing with the
+ * others. A session receives into buffers of its loop, and so holds none while it waits, or into
+ * its own. SIGINT or SIGTERM stops softly: no more connections, what is being written is written,
+ * for at most GRACE_NS; then, or at the second signal, hard. SIGUSR1 prints what every task waits
+ * for, SIGUSR2 what every loop has counted.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -55,7 +55,7 @@ struct watch {
     weir_signal_set signals;
     struct server *servers;
     int server_count;
-    int live_count; /* Servers that have not ended. __atomic: the one that takes the last stops it. */
+    int live_count; /* Servers that have not ended. __atomic: who takes the last one stops it. */
     bool stopping;
     weir_deadline silence; /* When a loop that has not printed what it was asked for is named. */
     weir_root root;
@@ -510,7 +510,8 @@ static void open_watch(struct watch *watch, struct server *servers, int server_c
     watch->live_count = server_count;
     check(weir_signal_open(&watch->signals, servers[0].loop), "signals");
     for (i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        /* What comes back when the set is closed: a late signal must not end us before our report. */
+        /* What comes back when the set is closed: a late signal must not end us
+         * before our report. */
         (void)signal(numbers[i], SIG_IGN);
         check(weir_signal_add(&watch->signals, numbers[i]), "signals");
     }

@@ -3,13 +3,13 @@
  * Lent buffers: a provided-buffer ring, and multishot receives that fill it.
  *
  * The kernel takes published buffers oldest first, so the published ones are what the cache has to
- * hold: few are published, and the others stand on a stack, last used first. How many follows what one
- * wait uses up, and would have used had there been more. While half of them are left, only what is given
- * back is published, so that a buffer is filled again soon.
+ * hold: few are published, and the others stand on a stack, last used first. How many follows what
+ * one wait uses up, and would have used had there been more. While half of them are left, only what
+ * is given back is published, so that a buffer is filled again soon.
  *
- * A receive that the kernel ends for want of a buffer waits in `starved`, first in, first out, until
- * one is there. It is armed again with POLL_FIRST: a receive that is tried on an empty ring fails at
- * once, whether bytes have come or not.
+ * A receive that the kernel ends for want of a buffer waits in `starved`, first in, first out,
+ * until one is there. It is armed again with POLL_FIRST: a receive that is tried on an empty ring
+ * fails at once, whether bytes have come or not.
  */
 #define _GNU_SOURCE
 
@@ -147,8 +147,8 @@ void weir_uring_lending_remove_starved(struct uring *uring, const weir_operation
         self->starved_last = previous;
 }
 
-/* As many go on as there are buffers. Some of them may have no use for one: what is left goes on with
- * the next wait, which must not sleep before. */
+/* As many go on as there are buffers. Some of them may have no use for one: what is left goes on
+ * with the next wait, which must not sleep before. */
 static void feed(struct uring *uring)
 {
     struct uring_lending *self = &uring->lending;

@@ -2,8 +2,8 @@
 /*
  * Operations: into the ring, out of it, and cancelled.
  *
- * Submission is one first-in-first-out queue: the ring, and behind it the deferred list. A cancel is
- * queued only for an operation that has not been reaped, so always before its record can be used
+ * Submission is one first-in-first-out queue: the ring, and behind it the deferred list. A cancel
+ * is queued only for an operation that has not been reaped, so always before its record can be used
  * again; the cancel's own completion names nothing.
  */
 #include "uring.h"
@@ -53,8 +53,8 @@ static void fill(struct io_uring_sqe *entry, const struct uring_request *request
     }
 }
 
-/* Shut down, then close, linked so that the close follows whatever the shutdown says. A chain stands
- * in one submission, so both entries are taken together. */
+/* Shut down, then close, linked so that the close follows whatever the shutdown says. A chain
+ * stands in one submission, so both entries are taken together. */
 static bool fill_close(struct uring *uring, const struct uring_request *request, uint64_t user_data)
 {
     struct uring_request shutdown = {

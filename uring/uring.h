@@ -6,8 +6,8 @@
  * The io_uring engine: one ring per loop, never shared.
  *
  * Starters fill submission entries and make no system call; wait submits them, waits and reaps in
- * one. With SINGLE_ISSUER and DEFER_TASKRUN nothing is posted to the completion queue while user code
- * runs. An entry's user_data is the address of its operation, or one of the tags below.
+ * one. With SINGLE_ISSUER and DEFER_TASKRUN nothing is posted to the completion queue while user
+ * code runs. An entry's user_data is the address of its operation, or one of the tags below.
  *
  * What can run full, and what happens then:
  *
@@ -22,9 +22,8 @@
  *  - A call that is interrupted (-EINTR) or submits less than asked has lost nothing: what is left
  *    stands in the queue for the next call.
  *
- * Source: backend.c (table, life), probe.c (what the kernel offers), wait.c, op.c, socket.c, lend.c,
- * direct.c, zero_copy.c.
- * Tests: tests/backend/test_uring.c, and every contract test.
+ * Source: backend.c (table, life), probe.c (what the kernel offers), wait.c, op.c, socket.c,
+ * lend.c, direct.c, zero_copy.c. Tests: tests/backend/test_uring.c, and every contract test.
  */
 
 #include <liburing.h>
@@ -223,7 +222,8 @@ bool weir_uring_probe_messages(struct io_uring *ring);
 
 /* op.c */
 
-/** Submit what stands in the queue. Whatever the kernel returns, the entries it took are free after it. */
+/** Submit what stands in the queue. Whatever the kernel returns, the entries it took are
+ * free after it. */
 void weir_uring_submit_now(struct uring *uring);
 
 /** A free submission entry, after a flush if need be; NULL: the kernel takes none now. */
@@ -245,8 +245,8 @@ static inline void uring_fill(struct io_uring_sqe *entry, const struct uring_req
     entry->user_data = user_data;
 }
 
-/** io_uring_get_sqe for rings that have neither a polling thread nor large entries, as ours: it asks
- * for both each time. */
+/** io_uring_get_sqe for rings that have neither a polling thread nor large entries, as ours: it
+ * asks for both each time. */
 static inline struct io_uring_sqe *uring_next_entry(struct io_uring *ring)
 {
     unsigned tail = ring->sq.sqe_tail;
@@ -284,7 +284,8 @@ static inline int uring_submit(struct uring *uring, weir_operation *operation,
     return WEIR_IN_FLIGHT;
 }
 
-/** Move what waits for room into the ring, as far as it goes. Returns whether that completed some. */
+/** Move what waits for room into the ring, as far as it goes. Returns whether that
+ * completed some. */
 bool weir_uring_submit_deferred(struct uring *uring);
 
 /** Let a cancelled operation that is not in the ring complete with the next wait. */
@@ -333,8 +334,8 @@ int weir_uring_close_socket(weir_backend *backend, weir_operation *operation, we
 
 /* lend.c */
 
-/** Publish buffers, and let receives that wait for one go on. Before each wait; returns whether that must
- * not sleep, because more of them can go on. */
+/** Publish buffers, and let receives that wait for one go on. Before each wait; returns whether
+ * that must not sleep, because more of them can go on. */
 bool weir_uring_lending_refill(struct uring *uring);
 
 /** A receive ended with this. Returns whether it goes on all the same. */

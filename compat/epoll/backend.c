@@ -11,7 +11,8 @@
 
 #include "sys.h"
 
-/* Whether epoll_pwait2 (Linux 5.11) works here; containers may forbid it though the kernel has it. */
+/* Whether epoll_pwait2 (Linux 5.11) works here; containers may forbid it though the
+ * kernel has it. */
 static bool has_nanoseconds(int descriptor)
 {
     static const struct timespec none;

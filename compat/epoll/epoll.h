@@ -7,8 +7,8 @@
  *
  * A descriptor is registered once, for both directions and edge-triggered, and never modified: an
  * operation costs its own system call and nothing else. The reactor attempts, parks and completes;
- * here are the calls themselves, and the waiting. Nothing fills up: registering fails as a result of
- * attach, starting never.
+ * here are the calls themselves, and the waiting. Nothing fills up: registering fails as a result
+ * of attach, starting never.
  *
  * Source: backend.c (table, life), wait.c, op.c, socket.c; ../reactor. Tests:
  * tests/backend/test_epoll.c, and every contract test.

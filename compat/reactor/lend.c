@@ -2,10 +2,10 @@
 /*
  * Receives into lent buffers.
  *
- * A buffer is taken for an attempt and put back unless bytes came, so the top of the stack is what the
- * last attempt has touched. Receives that find none stand in a line of their own, and go first when
- * some have been given back: each lends as many as in any turn, or is again the last in line. Those
- * beyond what a wait may lend stand in another, and go before the events of the next wait.
+ * A buffer is taken for an attempt and put back unless bytes came, so the top of the stack is what
+ * the last attempt has touched. Receives that find none stand in a line of their own, and go first
+ * when some have been given back: each lends as many as in any turn, or is again the last in line.
+ * Those beyond what a wait may lend stand in another, and go before the events of the next wait.
  */
 #include "reactor.h"
 

@@ -2,9 +2,9 @@
 /*
  * Parking, attempting, completing.
  *
- * completed is library code that may start, cancel, attach and detach: whatever was looked up before
- * it is looked up again after it, and an operation is touched afterwards only if it is a multishot
- * that still owes its last completion.
+ * completed is library code that may start, cancel, attach and detach: whatever was looked up
+ * before it is looked up again after it, and an operation is touched afterwards only if it is a
+ * multishot that still owes its last completion.
  */
 #include "reactor.h"
 
@@ -235,8 +235,8 @@ static inline void resume(weir_reactor *reactor, weir_handle *handle, enum weir_
         weir_reactor_finish(reactor, operation, result);
 }
 
-/* Attempt what is parked for writing. Returns whether the handle is still there: what that completed
- * may have closed it, and its memory may be gone. */
+/* Attempt what is parked for writing. Returns whether the handle is still there: what that
+ * completed may have closed it, and its memory may be gone. */
 WEIR_NOINLINE static bool resume_writing(weir_reactor *reactor, weir_handle *handle,
                                          uint32_t descriptor, uint32_t generation)
 {

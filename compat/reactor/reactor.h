@@ -21,18 +21,19 @@
  * For each direction of a handle it believes that an attempt would succeed or not. The belief is
  * raised by edge-triggered events and dropped by an attempt that would have blocked, or that
  * transferred less than asked: then the descriptor is exhausted, and the next edge is sure to come.
- * So a direction that is not believed ready costs no system call to find out. Where a short transfer
- * proves nothing (the stream has ended or failed behind what was read, urgent data cut the read
- * short), the belief is lasting: only an attempt that would have blocked drops it.
+ * So a direction that is not believed ready costs no system call to find out. Where a short
+ * transfer proves nothing (the stream has ended or failed behind what was read, urgent data cut the
+ * read short), the belief is lasting: only an attempt that would have blocked drops it.
  *
  * Events name a descriptor and the generation it was attached with; what comes late, for a
  * descriptor that was closed and whose number is used again, finds another generation.
  *
- * A receive into lent memory takes a buffer for each attempt and puts it back when nothing came of it,
- * so that what waits holds none, and what comes one after the other is received into the same, hot
- * buffer. How many one wait delivers is bounded: the buffers in use stay few, as long as they are
- * consumed in between. Receives beyond that are held back until the next wait, in a line that is not
- * looked through before. When all buffers are with their holders, receives wait in another line.
+ * A receive into lent memory takes a buffer for each attempt and puts it back when nothing came of
+ * it, so that what waits holds none, and what comes one after the other is received into the same,
+ * hot buffer. How many one wait delivers is bounded: the buffers in use stay few, as long as they
+ * are consumed in between. Receives beyond that are held back until the next wait, in a line that
+ * is not looked through before. When all buffers are with their holders, receives wait in another
+ * line.
  *
  * One thread: the loop's. Source: reactor.c, lend.c. Tests: tests/backend/test_epoll.c,
  * test_epoll_lend.c.
@@ -156,7 +157,8 @@ void weir_reactor_fini(weir_reactor *reactor);
  */
 int weir_reactor_attach(weir_reactor *reactor, weir_handle *handle, uint32_t *ret_generation);
 
-/** Let go of a handle. What is in flight on it completes with -ECANCELED; late events are dropped. */
+/** Let go of a handle. What is in flight on it completes with -ECANCELED; late
+ * events are dropped. */
 void weir_reactor_detach(weir_reactor *reactor, weir_handle *handle);
 
 /* Operations. */
@@ -226,8 +228,8 @@ int weir_reactor_start_multishot(weir_reactor *reactor, weir_operation *operatio
                                  weir_handle *handle, enum weir_direction direction,
                                  const weir_reactor_request *request);
 
-/** The same into buffers that are lent. Ends at the end of the stream, too. -ENOMEM: no buffer could be
- * made.
+/** The same into buffers that are lent. Ends at the end of the stream, too. -ENOMEM: no buffer
+ * could be made.
  *
  * @attempt  receives: gets a buffer and its size */
 int weir_reactor_start_lent(weir_reactor *reactor, weir_operation *operation, weir_handle *handle,
@@ -242,7 +244,8 @@ void weir_reactor_cancel(weir_reactor *reactor, weir_operation *operation);
 void weir_reactor_event(weir_reactor *reactor, uint32_t descriptor, uint32_t generation,
                         unsigned ready);
 
-/** Complete what is queued, but not what that queues in turn; and begin to count anew what is lent. */
+/** Complete what is queued, but not what that queues in turn; and begin to count
+ * anew what is lent. */
 void weir_reactor_deliver(weir_reactor *reactor);
 
 /** Whether deliver has something to do: then nobody should sleep. */
@@ -280,8 +283,8 @@ void weir_reactor_complete(weir_reactor *reactor, weir_operation *operation, int
 /** Call completed for the last time, for an operation that its handle still names. */
 void weir_reactor_finish(weir_reactor *reactor, weir_operation *operation, int result);
 
-/** Attempt, with a lent buffer each time, until it would block, ends, is cancelled from completed, finds
- * no buffer, or has had its turn. */
+/** Attempt, with a lent buffer each time, until it would block, ends, is cancelled from completed,
+ * finds no buffer, or has had its turn. */
 void weir_reactor_deliver_lent(weir_reactor *reactor, weir_operation *operation);
 
 /** Lend anew: to those who wait for a buffer as long as there are some, and to those held back. */

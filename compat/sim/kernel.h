@@ -5,15 +5,15 @@
 /*
  * The simulated kernel as one loop sees it: its queues, and the operations in it.
  *
- * An operation is queued by its starter, enters the kernel when the loop waits, is tried whenever its
- * socket has changed, and is done when it has a result; then its completion stands in the completion
- * queue until the loop reaps it.
+ * An operation is queued by its starter, enters the kernel when the loop waits, is tried whenever
+ * its socket has changed, and is done when it has a result; then its completion stands in the
+ * completion queue until the loop reaps it.
  *
  *      starter --> QUEUED --wait--> INSIDE --tried, cancelled--> DONE --wait--> completed()
  *         '--result at once                 '--multishot: a completion each time
  *
- * What a real kernel leaves open is the seed's: whether a result comes at once, when an operation is
- * tried, how much it moves, whether a cancel finds it, in what order completions come.
+ * What a real kernel leaves open is the seed's: whether a result comes at once, when an operation
+ * is tried, how much it moves, whether a cancel finds it, in what order completions come.
  */
 
 #include "sim.h"
@@ -178,8 +178,8 @@ static inline weir_sim_host *sim_kernel_host(const sim_kernel *kernel)
 /** Wake those loops that were woken while they wait. For the scheduler. */
 void weir_sim_kernel_look_at_wakes(weir_sim *sim);
 
-/** It is gone with its program: what is in flight is in flight no more, and nobody is told. The memory
- * of its loop goes, too: nobody is left to free it. */
+/** It is gone with its program: what is in flight is in flight no more, and nobody is told. The
+ * memory of its loop goes, too: nobody is left to free it. */
 void weir_sim_kernel_drop(sim_kernel *kernel);
 
 /* op.c */
@@ -203,7 +203,8 @@ void weir_sim_kernel_submit(sim_kernel *kernel);
 /** Try it soon. */
 void weir_sim_operation_try_soon(sim_operation *operation);
 
-/** It has a result: all there is of it but for the notification of a send without a copy (zero_copy.c). */
+/** It has a result: all there is of it but for the notification of a send without a copy
+ * (zero_copy.c). */
 void weir_sim_operation_result(sim_operation *operation, int64_t result);
 
 /** It completes so. */
@@ -217,7 +218,8 @@ void weir_sim_kernel_cancel(weir_backend *backend, weir_operation *operation);
 /** Add a wake of another loop to the queue. */
 void weir_sim_kernel_queue_wake(sim_kernel *kernel, sim_kernel *target);
 
-/** Forget all that the kernel was not asked for before its loop ends, wakes of others too: a ring does. */
+/** Forget all that the kernel was not asked for before its loop ends, wakes of others
+ * too: a ring does. */
 void weir_sim_kernel_forget_requests(sim_kernel *kernel);
 
 /** Forget the wakes that are queued for a loop that ends. */

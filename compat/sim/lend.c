@@ -3,8 +3,8 @@
  * The buffers that a loop lends.
  *
  * One is taken when bytes have come, and not before; the bytes appear in it when the completion is
- * reaped. What a holder is shown is compared when he gives it back, with what is behind it; a buffer at
- * home is filled, and looked at when it is taken again.
+ * reaped. What a holder is shown is compared when he gives it back, with what is behind it; a
+ * buffer at home is filled, and looked at when it is taken again.
  *
  * A receive that finds none, because all are lent or the seed wants it, waits until its loop looks
  * again and there is one.
@@ -149,8 +149,8 @@ static void receive_into(sim_operation *operation, weir_lent *lent)
     weir_sim_operation_complete(operation, result, 0);
 }
 
-/* A socket may be closed behind the cancel of its receive, which is on its way: until it arrives the
- * receive holds the socket, and nothing comes. */
+/* A socket may be closed behind the cancel of its receive, which is on its way: until it arrives
+ * the receive holds the socket, and nothing comes. */
 static bool is_closed(const sim_operation *operation)
 {
     const sim_attached *attached = operation->attached;

@@ -217,8 +217,8 @@ void weir_sim_operation_try_soon(sim_operation *operation)
               attempt_fired);
 }
 
-/* A kernel tries at once what may succeed at once, or leaves it to a worker. A connect begins before
- * a close that follows it, which ends it. */
+/* A kernel tries at once what may succeed at once, or leaves it to a worker. A connect begins
+ * before a close that follows it, which ends it. */
 static void enter(sim_operation *operation)
 {
     operation->state = SIM_INSIDE;

@@ -2,11 +2,11 @@
 /*
  * TCP sockets: life, connecting, closing, options. Reading and writing are in tcp_stream.c.
  *
- * The operation of a read or a write lives in the header of the task that awaits it; the socket knows
- * that task, so that closing finds what is in flight. A close waits for three things, in any order:
- * the read's completion, the write's, and the descriptor's release, which is the operation of the
- * closer; and then for what may still stand on the ready queue: tasks of what is composed of parts, and
- * one that has pulled and is to find its bytes. With a source, its receive is the read.
+ * The operation of a read or a write lives in the header of the task that awaits it; the socket
+ * knows that task, so that closing finds what is in flight. A close waits for three things, in any
+ * order: the read's completion, the write's, and the descriptor's release, which is the operation
+ * of the closer; and then for what may still stand on the ready queue: tasks of what is composed of
+ * parts, and one that has pulled and is to find its bytes. With a source, its receive is the read.
  */
 #include "tcp.h"
 
@@ -172,8 +172,8 @@ void weir_tcp_socket_release(weir_tcp_socket *socket, bool shut_down)
     socket->releasing = result == WEIR_IN_FLIGHT;
 }
 
-/* The kernel resets who is closed with bytes unread, but knows nothing of those that a source holds; and
- * where a connection is to be reset, the shutdown would tell of an end. */
+/* The kernel resets who is closed with bytes unread, but knows nothing of those that a source
+ * holds; and where a connection is to be reset, the shutdown would tell of an end. */
 static bool is_to_reset(const weir_tcp_socket *socket, bool shut_down)
 {
     return (shut_down && socket->resets) ||
@@ -212,7 +212,8 @@ weir_task *weir_tcp_close(weir_task *task, weir_tcp_socket *socket)
 }
 
 /* Ask the operation in flight to end; between two parts of a whole transfer there is none, and what
- * asked for the end (the stop of its task, or the error in its header) is found before the next part. */
+ * asked for the end (the stop of its task, or the error in its header) is found before
+ * the next part. */
 static void cancel_in_flight(weir_tcp_socket *socket, enum weir_direction direction)
 {
     weir_task *task = socket->pending[direction];

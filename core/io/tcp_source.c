@@ -2,9 +2,10 @@
 /*
  * Sources on TCP sockets.
  *
- * The multishot receive is armed when a pull finds nothing, and stays armed, so that a connection that
- * talks pays for it once. What it completes stands in a queue of lent buffers. When that is long,
- * because nobody consumes, the receive is cancelled, and the kernel's own buffer holds the rest.
+ * The multishot receive is armed when a pull finds nothing, and stays armed, so that a connection
+ * that talks pays for it once. What it completes stands in a queue of lent buffers. When that is
+ * long, because nobody consumes, the receive is cancelled, and the kernel's own buffer holds the
+ * rest.
  *
  *      IDLE --a pull finds nothing--> ARMED --queue is long--> PAUSING --cancelled--> IDLE
  *                                       '--end, failure--> ENDED
@@ -146,7 +147,8 @@ static void stop_receiving(weir_tcp_source *self)
     backend_of(self)->ops->cancel(backend_of(self), &self->receive);
 }
 
-/* Something has come for the task that waits, or the receive has ended and is begun again for it. */
+/* Something has come for the task that waits, or the receive has ended and is begun
+ * again for it. */
 static void serve(weir_tcp_source *self)
 {
     int error;

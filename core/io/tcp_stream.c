@@ -34,8 +34,9 @@ static inline int check_start(const weir_task *task, const weir_tcp_socket *sock
 
 /* What results mean. */
 
-/* What has ended stays ended, and what is lost stays lost. The kernel tells of a lost connection once, to
- * whichever direction asks first, and shows an end from then on: what was cut off would look complete. */
+/* What has ended stays ended, and what is lost stays lost. The kernel tells of a lost connection
+ * once, to whichever direction asks first, and shows an end from then on: what was cut off would
+ * look complete. */
 int weir_tcp_lasting(weir_tcp_socket *socket, enum weir_direction direction, int result)
 {
     bool is_loss = result < 0 && weir_sys_ends_connection(result);
@@ -51,7 +52,8 @@ int weir_tcp_lasting(weir_tcp_socket *socket, enum weir_direction direction, int
     return result;
 }
 
-/* No bytes, and why. Our own close looks like an end or a broken pipe where its cancel came late. */
+/* No bytes, and why. Our own close looks like an end or a broken pipe where its
+ * cancel came late. */
 static weir_result failure(const weir_task *task, weir_tcp_socket *socket,
                            enum weir_direction direction, int result)
 {
@@ -156,8 +158,8 @@ static void writable_completed(weir_operation *operation, int result, unsigned f
  * all is done, the result so far: bytes, and the error of a weir_tcp_cancel.
  *
  * Parts that are there at once spend the loop's budget. At zero the task waits for its turn on the
- * ready queue, with no operation in flight: a stop or a cancel that comes then finds it when its turn
- * does.
+ * ready queue, with no operation in flight: a stop or a cancel that comes then finds it when
+ * its turn does.
  */
 
 static int start_part(weir_operation *operation, enum weir_direction direction)
@@ -212,8 +214,8 @@ static bool count_part(weir_operation *operation, enum weir_direction direction,
 static weir_task *read_turn_resume(weir_task *task);
 static weir_task *write_turn_resume(weir_task *task);
 
-/* For a task that waits: go on from a part's result until the transfer has ended, a part is in flight
- * or the budget is spent. Returns whether it has ended, and with what. */
+/* For a task that waits: go on from a part's result until the transfer has ended, a part is in
+ * flight or the budget is spent. Returns whether it has ended, and with what. */
 static bool go_on(weir_operation *operation, enum weir_direction direction, int result,
                   int *ret_error)
 {
@@ -349,8 +351,8 @@ static const struct weir_operation_ops ready_ops[] = {
     },
 };
 
-/* Starters. What they need after the backend's they find by the task, the only one that they keep over it:
- * a register that is kept costs two instructions. */
+/* Starters. What they need after the backend's they find by the task, the only one that they keep
+ * over it: a register that is kept costs two instructions. */
 
 static inline weir_task *in_flight(weir_task *task, enum weir_direction direction)
 {

@@ -2,10 +2,10 @@
 /*
  * Whole writes from the caller's memory without a copy.
  *
- * A write is cut into parts. One part at a time is being sent; when its result has come the next one
- * is started, while the kernel still has the memory of those before it. The write completes when all
- * notifications have come. What may not be lent any more (the loop's limit, a refusal) is sent as a
- * copy in between, in order.
+ * A write is cut into parts. One part at a time is being sent; when its result has come the next
+ * one is started, while the kernel still has the memory of those before it. The write completes
+ * when all notifications have come. What may not be lent any more (the loop's limit, a refusal) is
+ * sent as a copy in between, in order.
  *
  *      SENDING --all sent, failed, stopped--> WAITING --last notification--> done
  *                                               '--stopped or closed, and GRACE_NS later: reset
@@ -26,8 +26,8 @@ enum {
     PART_BYTES = 1024 * 1024,
 };
 
-/* What a peer is given to acknowledge when nobody waits for the write any more: a few round trips, and
- * a delayed acknowledgement. */
+/* What a peer is given to acknowledge when nobody waits for the write any more: a few round trips,
+ * and a delayed acknowledgement. */
 static const int64_t GRACE_NS = 500 * 1000 * 1000;
 
 struct part {
@@ -231,8 +231,8 @@ static void wait_for_turn(struct lent_write *self)
     weir_loop_push_ready(loop_of(self), &self->turn);
 }
 
-/* Start parts until one is being sent, all are lent, or the turn is over. Returns whether the write is
- * done. */
+/* Start parts until one is being sent, all are lent, or the turn is over. Returns whether the
+ * write is done. */
 static bool go_on(struct lent_write *self)
 {
     weir_executor *executor = &loop_of(self)->executor;
@@ -292,9 +292,9 @@ static void give_grace(struct lent_write *self)
                        grace_is_over);
 }
 
-/* The peer has not acknowledged: what is on its way to it is dropped, and the notifications come. It
- * counts as sent, but not as success. The reset may fail for the moment, and does not tell: while they
- * do not come it is repeated. */
+/* The peer has not acknowledged: what is on its way to it is dropped, and the notifications come.
+ * It counts as sent, but not as success. The reset may fail for the moment, and does not tell:
+ * while they do not come it is repeated. */
 static void break_off(struct lent_write *self)
 {
     weir_tcp_socket *socket = self->socket;

@@ -8,8 +8,8 @@
 
 enum {
     LINE_BYTES = 64,
-    /* A receive that fills its buffer has to ask whether there is more: 16 KiB, which many send at a
-     * time, do not fill it. */
+    /* A receive that fills its buffer has to ask whether there is more: 16 KiB, which many send at
+     * a time, do not fill it. */
     BUFFER_BYTES = 16 * 1024 + LINE_BYTES,
     BYTES_MAX = 64 * 1024 * 1024,
     BUFFER_BYTES_MAX = 1 << 30, /* A result counts them. */

@@ -7,12 +7,12 @@
  * buffer until he gives it back.
  *
  * A stack, so that the buffer that was used last, whose lines are still in the cache, is used next.
- * It grows by blocks, when the stack is empty, up to a bound that is fixed at birth; memory that was
- * never used is not resident. Buffers do not begin a power of two apart: their first lines, which
- * are all that short messages use, would share a set of the cache.
+ * It grows by blocks, when the stack is empty, up to a bound that is fixed at birth; memory that
+ * was never used is not resident. Buffers do not begin a power of two apart: their first lines,
+ * which are all that short messages use, would share a set of the cache.
  *
- * Each backend has one, and shows it to those it lends to: they find the buffer that a completion names
- * without a call. Loop's thread. Source: lending.c. Tests: tests/unit/test_lending.c.
+ * Each backend has one, and shows it to those it lends to: they find the buffer that a completion
+ * names without a call. Loop's thread. Source: lending.c. Tests: tests/unit/test_lending.c.
  */
 
 #include <stdbool.h>
@@ -53,8 +53,8 @@ void weir_lending_init(weir_lending *lending, size_t buffer_bytes, size_t bytes_
 /** Asserts that all buffers are back. */
 void weir_lending_fini(weir_lending *lending);
 
-/** Make the first buffers unless they are there. False: there is no memory. From then on who finds none
- * waits for a holder. */
+/** Make the first buffers unless they are there. False: there is no memory. From then on who finds
+ * none waits for a holder. */
 bool weir_lending_reserve(weir_lending *lending);
 
 /** Make more buffers, if there may be more. False: there may not, or there is no memory. */

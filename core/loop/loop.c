@@ -4,8 +4,8 @@
  *
  * The one race with other threads is between going to sleep and being posted to. The loop sets
  * `sleeping`, then looks at the inbox once more; a poster pushes, then takes `sleeping`. Both sides
- * are sequentially consistent, so one of the two sees the other: a task is never left in the inbox of
- * a loop that sleeps, and only a loop that sleeps is woken.
+ * are sequentially consistent, so one of the two sees the other: a task is never left in the inbox
+ * of a loop that sleeps, and only a loop that sleeps is woken.
  */
 #include "loop.h"
 
@@ -21,8 +21,8 @@
 /* What the kernel lets one registered buffer have. */
 enum { SINK_BYTES_MAX = 1024 * 1024 * 1024 };
 
-/* Of what is held back for frames, such parts are slabs of which all have come back, and small frames on
- * lists: these are few, for each keeps its slab. */
+/* Of what is held back for frames, such parts are slabs of which all have come back, and small
+ * frames on lists: these are few, for each keeps its slab. */
 enum { EMPTY_SLABS_PART = 2, SMALL_FRAMES_PART = 256 };
 
 weir_loop *weir_loop_current(void)
@@ -37,8 +37,9 @@ static void wake_if_sleeping(weir_loop *loop, weir_backend *sender)
         loop->backend->ops->wake(loop->backend, sender);
 }
 
-/* What was pushed may end the last tree, and let the loop's thread free the loop before this one has
- * woken it: `posting` makes weir_loop_free wait. The increment precedes the push, which publishes it. */
+/* What was pushed may end the last tree, and let the loop's thread free the loop before this one
+ * has woken it: `posting` makes weir_loop_free wait. The increment precedes the push, which
+ * publishes it. */
 
 static void begin_posting(weir_loop *loop)
 {
@@ -235,7 +236,8 @@ static void wait_for_more(weir_loop *loop)
         sleep_until(loop, next_deadline_ns(loop));
 }
 
-/* Running comes last, so that whoever iterates looks at what the tasks did before it waits again. */
+/* Running comes last, so that whoever iterates looks at what the tasks did before
+ * it waits again. */
 static void iterate(weir_loop *loop)
 {
     loop->statistics.iterations++;

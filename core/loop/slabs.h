@@ -6,16 +6,18 @@
  * Where the frames of a loop come from: slabs, of blocks of one size each.
  *
  * A heap puts a header of its own before each block, and gives back only what lies at its end: one
- * connection that stays keeps the memory of thousands that have left. A slab is 64 KiB of pages, cut
- * into blocks of one multiple of 32 bytes; it has one header for all, and when the last block is back
- * the system gets its pages. A few that are empty are held back for the next that is needed.
+ * connection that stays keeps the memory of thousands that have left. A slab is 64 KiB of pages,
+ * cut into blocks of one multiple of 32 bytes; it has one header for all, and when the last block
+ * is back the system gets its pages. A few that are empty are held back for the next that is
+ * needed.
  *
  *      block wanted --> one that came back, else the next that was never used, of a slab with room
  *                       '-- no slab has room --> an empty one, else new pages, else NULL
  *
  * Pages that were never used are not resident. What is larger than a block comes from the heap.
  *
- * Thread: the loop's, or whoever knows that it is done. Source: slabs.c. Tests: tests/unit/test_slabs.c.
+ * Thread: the loop's, or whoever knows that it is done. Source: slabs.c. Tests:
+ * tests/unit/test_slabs.c.
  */
 
 #include <stddef.h>

@@ -14,7 +14,8 @@ static void *map(size_t size)
     return pages == MAP_FAILED ? NULL : pages;
 }
 
-/* Not inherited: while a page is pinned, a child's copy of it would be on this process's account. */
+/* Not inherited: while a page is pinned, a child's copy of it would be on this
+ * process's account. */
 void *weir_sys_pages_new(size_t size)
 {
     void *pages = map(size);

@@ -8,7 +8,8 @@
  * No operating system type appears here. Descriptors are intptr_t; errors are negative errnos.
  * A world stands in for all of it but signals: then clock and threads are the simulator's.
  *
- * Source: posix_clock.c, posix_thread.c, posix_fiber.c, posix_memory.c, posix_socket.c, posix_signal.c.
+ * Source: posix_clock.c, posix_thread.c, posix_fiber.c, posix_memory.c, posix_socket.c,
+ * posix_signal.c.
  */
 
 #include <stdbool.h>
@@ -77,7 +78,8 @@ typedef struct weir_sys_thread {
     void *argument;
 } weir_sys_thread;
 
-/** Start a thread that takes no signals but those of its own faults. -EAGAIN: the system has no more. */
+/** Start a thread that takes no signals but those of its own faults. -EAGAIN: the
+ * system has no more. */
 int weir_sys_thread_start(weir_sys_thread *thread, weir_sys_thread_fn *function, void *argument);
 
 /** Wait until the thread has ended. */
@@ -113,12 +115,13 @@ void weir_sys_lock_give(weir_sys_lock *lock);
 
 /* Memory. */
 
-/** Zeroed pages that stand apart from the heap, so that freeing them never hands them to another use
- * while a kernel still reads them. NULL: no memory. */
+/** Zeroed pages that stand apart from the heap, so that freeing them never hands them to another
+ * use while a kernel still reads them. NULL: no memory. */
 void *weir_sys_pages_new(size_t size);
 void weir_sys_pages_free(void *pages, size_t size);
 
-/** Zeroed pages that begin at a multiple of their size, a power of two; likewise. A child inherits them. */
+/** Zeroed pages that begin at a multiple of their size, a power of two; likewise. A child
+ * inherits them. */
 void *weir_sys_pages_new_aligned(size_t size);
 
 /* Fibers: threads of control that share one thread, and hand it to each other. */
@@ -127,8 +130,8 @@ typedef struct weir_sys_fiber weir_sys_fiber;
 
 typedef void weir_sys_fiber_fn(void *argument);
 
-/** A fiber that runs function when it is first switched to, which must not return: the last thing it
- * does is to switch away for good. NULL: no memory. */
+/** A fiber that runs function when it is first switched to, which must not return: the last thing
+ * it does is to switch away for good. NULL: no memory. */
 weir_sys_fiber *weir_sys_fiber_new(size_t stack_bytes, weir_sys_fiber_fn *function, void *argument);
 
 /** The calling thread, as one that fibers can switch to. NULL: no memory. */
@@ -148,10 +151,12 @@ WEIR_NORETURN void weir_sys_fiber_leave(weir_sys_fiber *from, weir_sys_fiber *to
 struct weir_backend;
 struct weir_tcp_listen_options;
 
-/** What is done with sockets at once: nothing of it waits. A backend names the table it goes with, and
- * is told to it: a descriptor may be one of its own. The system's table takes no backend (NULL). */
+/** What is done with sockets at once: nothing of it waits. A backend names the table it goes with,
+ * and is told to it: a descriptor may be one of its own. The system's table takes no backend
+ * (NULL). */
 struct weir_sys_sockets {
-    /* A non-blocking, non-inheritable TCP socket for endpoints of this family. -EAFNOSUPPORT: none. */
+    /* A non-blocking, non-inheritable TCP socket for endpoints of this family.
+     * -EAFNOSUPPORT: none. */
     int (*open)(const weir_endpoint *endpoint, intptr_t *ret_descriptor);
     /* A TCP socket that listens. */
     int (*listen)(const weir_endpoint *local, const struct weir_tcp_listen_options *options,
@@ -180,8 +185,8 @@ typedef struct weir_sys_address {
 
 void weir_sys_address_of(const weir_endpoint *endpoint, weir_sys_address *ret_address);
 
-/** Above every descriptor of the system, so that a backend's own are never taken for one: Linux keeps
- * no table that large, and knows the number as bad. */
+/** Above every descriptor of the system, so that a backend's own are never taken for one: Linux
+ * keeps no table that large, and knows the number as bad. */
 #define WEIR_SYS_DESCRIPTOR_END (1 << 30)
 
 void weir_sys_close(intptr_t descriptor);
@@ -195,8 +200,9 @@ bool weir_sys_is_lost_connection(int error);
 /* Worlds. */
 
 /**
- * What stands in for the system under a thread (weir_thread.world): a simulator's clock, threads and
- * kernel. The slots do what the functions of the same name do; condition_wake signals, or broadcasts.
+ * What stands in for the system under a thread (weir_thread.world): a simulator's clock, threads
+ * and kernel. The slots do what the functions of the same name do; condition_wake signals, or
+ * broadcasts.
  */
 struct weir_sys_world {
     int64_t (*now_ns)(void);

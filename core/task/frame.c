@@ -2,8 +2,9 @@
 /*
  * The recycling frame allocator.
  *
- * Free lists are per size class, last in, first out, and touched only by the owner's thread. The stack of
- * frames freed elsewhere is pushed by any thread and taken whole by the owner, so it has no ABA.
+ * Free lists are per size class, last in, first out, and touched only by the owner's thread. The
+ * stack of frames freed elsewhere is pushed by any thread and taken whole by the owner, so it has
+ * no ABA.
  */
 #include <weir/frame.h>
 
@@ -25,8 +26,8 @@ struct bin {
     size_t units;
 };
 
-/* Up to 2 KiB each multiple of a unit is a class; above, a doubling has sixteen, which wastes at most
- * one part in sixteen. */
+/* Up to 2 KiB each multiple of a unit is a class; above, a doubling has sixteen, which wastes at
+ * most one part in sixteen. */
 static struct bin bin_of(size_t units)
 {
     size_t index = WEIR_FRAME_CLASSES;
@@ -65,7 +66,8 @@ void weir_frame_allocator_init(weir_frame_allocator *frames, weir_memory *source
     frames->is_shared = false;
 }
 
-/* The free lists stay empty and the bound is zero, so that the inline paths come here every time. */
+/* The free lists stay empty and the bound is zero, so that the inline paths come
+ * here every time. */
 void weir_frame_allocator_init_shared(weir_frame_allocator *frames, weir_memory *source)
 {
     weir_frame_allocator_init(frames, source, 0);

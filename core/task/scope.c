@@ -52,8 +52,8 @@ void weir_scope_fini(weir_scope *scope)
     WEIR_ASSERT(scope->live_count == 0, "a scope ends when its children have");
 }
 
-/* Its header says that it is joined from the beginning, and not where it came from: so nobody takes it
- * for a frame that can be called. */
+/* Its header says that it is joined from the beginning, and not where it came from: so nobody takes
+ * it for a frame that can be called. */
 void *weir_scope_new(weir_scope *scope, size_t size, weir_resume_fn *resume)
 {
     weir_frame_allocator *frames = scope->owner->environment->frames;

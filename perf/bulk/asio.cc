@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * bulk-asio-INTERFACE send|receive SIZE: Asio, in C++20 coroutines. Compiled twice: see asio_listener.h.
+ * bulk-asio-INTERFACE send|receive SIZE: Asio, in C++20 coroutines. Compiled twice: see
+ * asio_listener.h.
  */
 
 #include <asio/awaitable.hpp>

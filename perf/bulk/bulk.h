@@ -5,11 +5,11 @@
 /*
  * What the servers of a bulk transfer share: everything that happens once.
  *
- * NAME [...] send|receive SIZE. A server accepts one connection after the other and moves bytes in one
- * direction, SIZE at a time, until the peer closes. What is sent is whatever the buffer holds, and
- * nobody looks at what is received: the programs differ only in how they move it. SIGTERM ends them
- * with 0. Whatever fails here ends the program with one line on stderr. Single-threaded, for C and
- * C++, and nothing of weir is linked in.
+ * NAME [...] send|receive SIZE. A server accepts one connection after the other and moves bytes in
+ * one direction, SIZE at a time, until the peer closes. What is sent is whatever the buffer holds,
+ * and nobody looks at what is received: the programs differ only in how they move it. SIGTERM ends
+ * them with 0. Whatever fails here ends the program with one line on stderr. Single-threaded, for C
+ * and C++, and nothing of weir is linked in.
  */
 
 #include <stddef.h>
@@ -29,7 +29,8 @@ typedef struct bulk {
     char *buffer; /* of that size, resident; never freed */
 } bulk;
 
-/** Read the arguments and make SIGTERM end the program; wrong ones exit with 2. @first of the two */
+/** Read the arguments and make SIGTERM end the program; wrong ones exit with 2.
+ * @first of the two */
 void weir_bulk_open(bulk *ret_bulk, int first, int argc, char **argv);
 
 /** Listen on a free port of this machine and print where. @socket_flags SOCK_NONBLOCK or 0 */

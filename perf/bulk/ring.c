@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * bulk-uring send|receive SIZE: by hand on liburing, one-shot. Each operation is submitted by the call
- * that waits for it; a send is resumed by the kernel until all of it is taken (MSG_WAITALL).
+ * bulk-uring send|receive SIZE: by hand on liburing, one-shot. Each operation is submitted by the
+ * call that waits for it; a send is resumed by the kernel until all of it is taken (MSG_WAITALL).
  */
 
 #include <stdbool.h>

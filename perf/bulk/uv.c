@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * bulk-uv send|receive SIZE: libuv, as those write it who want it fast. What the socket takes at once
- * is sent by uv_try_write, without a request; the rest waits in one.
+ * bulk-uv send|receive SIZE: libuv, as those write it who want it fast. What the socket takes at
+ * once is sent by uv_try_write, without a request; the rest waits in one.
  */
 
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * bulk-weir BACKEND own|copied|lent send|receive SIZE: a bulk transfer in weir, on one loop that does not
- * spin.
+ * bulk-weir BACKEND own|copied|lent send|receive SIZE: a bulk transfer in weir, on one loop that
+ * does not spin.
  *
- * own: whole writes from memory of its own, without a copy where that pays, and reads into it; copied:
- * the same, and never without a copy; lent: through a weir_tcp_sink, which takes 32 KiB at a time, and a
- * weir_tcp_source whose buffers are of SIZE.
+ * own: whole writes from memory of its own, without a copy where that pays, and reads into it;
+ * copied: the same, and never without a copy; lent: through a weir_tcp_sink, which takes 32 KiB at
+ * a time, and a weir_tcp_source whose buffers are of SIZE.
  */
 #include <stdint.h>
 #include <stdio.h>

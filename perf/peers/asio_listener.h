@@ -6,8 +6,8 @@
  * What the servers on Asio share: a context without locks, its types, the listener, the signals.
  *
  * Compiled twice: on epoll as Asio comes, and on io_uring with ASIO_HAS_IO_URING and
- * ASIO_DISABLE_EPOLL. The executor is the context's own type instead of any_io_executor, which would
- * cost an allocation and a virtual call an operation.
+ * ASIO_DISABLE_EPOLL. The executor is the context's own type instead of any_io_executor, which
+ * would cost an allocation and a virtual call an operation.
  */
 
 #include <sys/socket.h>

@@ -3,8 +3,8 @@
 /*
  * An echo server on Asio, in C++20 coroutines, as those write it who want it fast.
  *
- * A session is a coroutine with the buffer in its frame; Asio recycles the frames of the operations.
- * What a send leaves over is sent by the next one, without the composed async_write.
+ * A session is a coroutine with the buffer in its frame; Asio recycles the frames of the
+ * operations. What a send leaves over is sent by the next one, without the composed async_write.
  */
 
 #include <asio/awaitable.hpp>

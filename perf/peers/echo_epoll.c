@@ -9,8 +9,9 @@
  * because data that arrives later raises an edge of its own; only an end of stream that is already
  * there has to be read for.
  *
- * Compiled twice. With PEER_SHARED_BUFFER 0 each connection receives into its own buffer; with 1 all
- * receive into the same, which stays in the cache, and only what cannot be sent at once is copied.
+ * Compiled twice. With PEER_SHARED_BUFFER 0 each connection receives into its own buffer; with 1
+ * all receive into the same, which stays in the cache, and only what cannot be sent at once is
+ * copied.
  */
 
 #include <errno.h>

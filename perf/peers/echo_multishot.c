@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * An echo server written by hand on liburing, multishot: the other floor for weir's io_uring backend.
+ * An echo server written by hand on liburing, multishot: the other floor for weir's
+ * io_uring backend.
  *
- * A receive is armed once for each connection and takes its buffers from a ring that all share; what
- * it filled is sent from where it lies, one send at a time, and given back. Descriptors are direct.
- * An idle connection holds no buffer.
+ * A receive is armed once for each connection and takes its buffers from a ring that all share;
+ * what it filled is sent from where it lies, one send at a time, and given back. Descriptors are
+ * direct. An idle connection holds no buffer.
  *
- * The buffers are few: the kernel takes them in turn, so all of them together are what has to stay in
- * the cache. A client that does not read can hold them all: this is a floor and no server.
+ * The buffers are few: the kernel takes them in turn, so all of them together are what has to stay
+ * in the cache. A client that does not read can hold them all: this is a floor and no server.
  */
 
 #include <poll.h>
@@ -21,7 +22,8 @@
 #include "ring.h"
 
 enum {
-    /* The kernel completes some 20 receives an enter, while the sends of the last 20 are submitted. */
+    /* The kernel completes some 20 receives an enter, while the sends of the last 20
+     * are submitted. */
     BUFFERS = 64,
     BUFFER_STRIDE = PEER_BUFFER_SIZE + 64, /* not all in the same few cache sets */
     GROUP = 0,

@@ -4,8 +4,8 @@
  * An echo server on libuv, as those write it who want it fast.
  *
  * All connections receive into the same buffer, for libuv calls back before it receives again; what
- * was received is sent at once by uv_try_write, without a request. Only what the socket does not take
- * is copied, and until it is gone the connection does not receive.
+ * was received is sent at once by uv_try_write, without a request. Only what the socket does not
+ * take is copied, and until it is gone the connection does not receive.
  */
 
 #include <signal.h>

@@ -2,11 +2,11 @@
 //
 // What does a stream cost that does nothing, in the language's own coroutines?
 //
-// The measure to hold perf/micro/stream.cc against, in the same program and run. It is the design that
-// papers for C++ propose, written to be fast, with nothing in it that only a library needs: a lazy
-// task<T> with symmetric transfer, frames from a free list, an environment (executor, stop token)
-// that every awaitable is given by await_suspend(handle, environment), and a queue of continuations
-// that the awaitables bring, so that a read allocates nothing. The stream is one of
+// The measure to hold perf/micro/stream.cc against, in the same program and run. It is the design
+// that papers for C++ propose, written to be fast, with nothing in it that only a library needs: a
+// lazy task<T> with symmetric transfer, frames from a free list, an environment (executor, stop
+// token) that every awaitable is given by await_suspend(handle, environment), and a queue of
+// continuations that the awaitables bring, so that a read allocates nothing. The stream is one of
 //
 //   native   the concrete type, known to the reader: all of it can be inlined
 //   table    behind an abstract class: one virtual call, which returns the concrete awaitable
@@ -14,10 +14,10 @@
 //            is allocated once
 //   ready    native, but complete in await_ready: nothing is posted
 //
-// Where weir does more, this does less, and that is left so: the queue belongs to one thread and asks
-// no post where it comes from, has no inbox and no timers, and deals out no budget, so that a reader
-// of `ready` is never interrupted. Each read that suspends looks whether a stop was requested, as
-// weir's does; one that is ready cannot, for the design shows it no environment.
+// Where weir does more, this does less, and that is left so: the queue belongs to one thread and
+// asks no post where it comes from, has no inbox and no timers, and deals out no budget, so that a
+// reader of `ready` is never interrupted. Each read that suspends looks whether a stop was
+// requested, as weir's does; one that is ready cannot, for the design shows it no environment.
 //
 // Run: build/bin/weir-perf --benchmark_filter=stream
 #include <benchmark/benchmark.h>
@@ -162,8 +162,9 @@ void give_frames_back()
 
 // Tasks.
 
-// Await what wants the environment of the task that awaits it. The awaitable stays where it was made,
-// which outlives the await: a copy of what was just written stalls the processor for more than a read.
+// Await what wants the environment of the task that awaits it. The awaitable stays where it was
+// made, which outlives the await: a copy of what was just written stalls the processor for more
+// than a read.
 template <class Awaitable> struct with_env {
     Awaitable &awaitable;
     const io_env *env;
@@ -388,7 +389,8 @@ struct virtual_stream final : abstract_stream {
 };
 
 // What erases the type of a stream and of its awaitable. Each is called once a read, but destroy:
-// finish ends the awaitable in the same call, and destroy is for a coroutine that ends while it waits.
+// finish ends the awaitable in the same call, and destroy is for a coroutine that ends while it
+// waits.
 struct any_stream_ops {
     size_t awaitable_bytes;
     bool (*start)(void *stream, void *awaitable, mutable_buffer buffer) noexcept; // await_ready
@@ -509,7 +511,8 @@ __attribute__((noinline)) task<size_t> read_all(benchmark::State *state, Stream 
         for (left = read_count; left > 0; left--) {
             read_result r = co_await stream->read_some({data, sizeof data});
 
-            // What the stream has reported is unknown, or the sum would be computed instead of added.
+            // What the stream has reported is unknown, or the sum would be computed instead of
+            // added.
             __asm__ volatile("" : "+r"(r.count));
             total += r.count;
         }

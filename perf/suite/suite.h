@@ -5,11 +5,12 @@
 /*
  * What the programs of the suite share: the rows, the command line, the clock, the report.
  *
- * The rows are those of Corosio's benchmark suite that a single thread on loopback can show, once for
- * weir and once for Asio's coroutines, compiled on epoll and on io_uring. A program runs one row and
- * prints one line of JSON. Where the original measures something else than its name says, the row here
- * is the corrected one: a ping-pong has a task at each end, a cancelled timer was waited for, and a join
- * counts instead of spinning. Rows called "_one" and "_spin" are the originals.
+ * The rows are those of Corosio's benchmark suite that a single thread on loopback can show, once
+ * for weir and once for Asio's coroutines, compiled on epoll and on io_uring. A program runs one
+ * row and prints one line of JSON. Where the original measures something else than its name says,
+ * the row here is the corrected one: a ping-pong has a task at each end, a cancelled timer was
+ * waited for, and a join counts instead of spinning. Rows called "_one" and "_spin" are the
+ * originals.
  *
  *      SUITE --row NAME [--seconds S] [--warmup S] [--backend B]        SUITE --list
  *

@@ -3,8 +3,8 @@
 #define WEIR_PERF_SUITE_WEIR_BED_H
 
 /*
- * Where a row of weir's runs: a loop that does not spin, an acceptor, connected pairs of sockets, and
- * a scope for the tasks of the row.
+ * Where a row of weir's runs: a loop that does not spin, an acceptor, connected pairs of sockets,
+ * and a scope for the tasks of the row.
  */
 
 #include <weir/weir.h>

@@ -3,8 +3,8 @@
 #define TEST_RECEIVER_H
 
 /*
- * A receive into lent buffers, driven through the seam: what it was told of it holds until the test has
- * it give that back, and then checks that the bytes are those of a pattern.
+ * A receive into lent buffers, driven through the seam: what it was told of it holds until the test
+ * has it give that back, and then checks that the bytes are those of a pattern.
  */
 
 #include "seam.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The engine's lent buffers, driven through the seam alone: how many are published, who waits for one,
- * and what ends a receive that goes on. tests/contract/test_tcp_source.c has what sources make of it.
+ * The engine's lent buffers, driven through the seam alone: how many are published, who waits for
+ * one, and what ends a receive that goes on. tests/contract/test_tcp_source.c has what sources make
+ * of it.
  */
 #define _GNU_SOURCE
 

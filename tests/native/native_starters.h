@@ -3,9 +3,10 @@
 #define TEST_NATIVE_STARTERS_H
 
 /*
- * Before every source of this folder's tests: the contract tests of TCP, word for word, on the starters of
- * <weir/uring/tcp.h>. What a test starts on a socket of a loop on io_uring is started natively, all
- * else as it stands there. Each contract test becomes two, with plain and with direct descriptors.
+ * Before every source of this folder's tests: the contract tests of TCP, word for word, on the
+ * starters of <weir/uring/tcp.h>. What a test starts on a socket of a loop on io_uring is started
+ * natively, all else as it stands there. Each contract test becomes two, with plain and with direct
+ * descriptors.
  */
 #include <string.h>
 

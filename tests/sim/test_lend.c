@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The buffers that a simulated loop lends, over the seam: when they hold what, how receives starve, and
- * what is watched.
+ * The buffers that a simulated loop lends, over the seam: when they hold what, how receives starve,
+ * and what is watched.
  *
- * A program has a loop and connections to itself; their other ends are plain descriptors, which it uses
- * directly.
+ * A program has a loop and connections to itself; their other ends are plain descriptors, which it
+ * uses directly.
  */
 #include <errno.h>
 #include <string.h>

@@ -403,7 +403,8 @@ WEIR_TEST(frame, a_source_that_fails_at_any_depth_is_an_error_that_loses_nothing
     }
 }
 
-/* Fails every allocation of the recursion in turn: nothing is held back, so each asks the source. */
+/* Fails every allocation of the recursion in turn: nothing is held back, so each
+ * asks the source. */
 static weir_result run_fib_without_recycling(struct counting_source *source)
 {
     weir_loop_options options = fake_loop_options();

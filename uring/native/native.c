@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the inline code of <weir/uring/tcp.h> uses of the library, and the proof that what it knows of
- * its inside is so.
+ * What the inline code of <weir/uring/tcp.h> uses of the library, and the proof that what it knows
+ * of its inside is so.
  */
 #include <weir/uring/tcp.h>
 

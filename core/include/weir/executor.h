@@ -9,8 +9,8 @@
  * as one tree of tasks can tell. Posting never allocates: the queue link is in the task's header.
  *
  * A weir_executor * is one pointer that refers to an executor of any kind, because the table is in
- * the object; two are equal when they are the same executor. It owns nothing: who passes it on sees to
- * it that the executor outlives the tasks on it. <weir/any_executor.h> has the value that owns.
+ * the object; two are equal when they are the same executor. It owns nothing: who passes it on sees
+ * to it that the executor outlives the tasks on it. <weir/any_executor.h> has the value that owns.
  *
  * Source: core/loop/loop.c, core/exec/. Tests: tests/unit/test_loop.c, tests/stage_one/.
  */
@@ -25,14 +25,14 @@ struct weir_context;
 /**
  * Queue the task to be resumed later by the executor, never inside this call (an inline
  * executor is there to break this: see <weir/inline_executor.h>). First in, first out
- * for one caller. Any thread; for a signal handler see weir_loop_post_from_signal in core/loop. What
- * the caller wrote before is visible to the task.
+ * for one caller. Any thread; for a signal handler see weir_loop_post_from_signal in core/loop.
+ * What the caller wrote before is visible to the task.
  */
 typedef void weir_executor_post_fn(weir_executor *executor, weir_task *task);
 
 /**
- * The task itself, to be resumed by the caller, when the caller already runs on the executor and its
- * budget allows; else post it and return NULL.
+ * The task itself, to be resumed by the caller, when the caller already runs on the executor and
+ * its budget allows; else post it and return NULL.
  */
 typedef weir_task *weir_executor_dispatch_fn(weir_executor *executor, weir_task *task);
 
@@ -82,8 +82,8 @@ static inline struct weir_context *weir_executor_context(weir_executor *executor
 enum { WEIR_BUDGET_BYTES = 2048 };
 
 /**
- * An operation has completed at once. It spends one, and one more for each WEIR_BUDGET_BYTES that it
- * moved, so that others wait for as many bytes at most, however large the operations are.
+ * An operation has completed at once. It spends one, and one more for each WEIR_BUDGET_BYTES that
+ * it moved, so that others wait for as many bytes at most, however large the operations are.
  */
 static inline void weir_executor_spend(weir_executor *executor, size_t bytes)
 {

@@ -60,10 +60,12 @@ WEIR_PUBLIC void weir_frame_allocator_init_shared(weir_frame_allocator *frames,
 /** Give everything back to the source. Asserts that no frame is out. */
 WEIR_PUBLIC void weir_frame_allocator_fini(weir_frame_allocator *frames);
 
-/** The calling thread runs the trees from now on: frames freed by others go home through a stack. */
+/** The calling thread runs the trees from now on: frames freed by others go home
+ * through a stack. */
 WEIR_PUBLIC void weir_frame_allocator_bind(weir_frame_allocator *frames);
 
-/** How many frames are out. One that another thread freed counts until the owner has taken it home. */
+/** How many frames are out. One that another thread freed counts until the owner has
+ * taken it home. */
 WEIR_PUBLIC size_t weir_frame_live_count(const weir_frame_allocator *frames);
 
 /** Memory of at least units * WEIR_FRAME_UNIT bytes when the class is dry; NULL: exhausted. */
@@ -116,8 +118,8 @@ static inline bool weir_task_recycle(weir_task *task)
 
 /**
  * A child frame from the task's environment, initialised to start at resume; its other fields are
- * indeterminate. Fill in its inputs and weir_call() it, from this task or from another with the same
- * allocator: it is freed when it is done.
+ * indeterminate. Fill in its inputs and weir_call() it, from this task or from another with the
+ * same allocator: it is freed when it is done.
  *
  * Returns NULL when the allocator is exhausted: nothing was started and nothing is lost.
  *

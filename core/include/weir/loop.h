@@ -15,8 +15,8 @@
  * Loops are not shared: use one per thread, each with its own SO_REUSEPORT listener. After fork()
  * the child may only exec.
  *
- * Source: core/loop/loop.c, statistics.c. Tests: tests/unit/test_loop.c, tests/contract/test_loop.c,
- * tests/contract/test_statistics.c.
+ * Source: core/loop/loop.c, statistics.c. Tests: tests/unit/test_loop.c,
+ * tests/contract/test_loop.c, tests/contract/test_statistics.c.
  */
 
 #include <stdint.h>
@@ -34,10 +34,10 @@ typedef struct weir_loop weir_loop;
 typedef struct weir_loop_options {
     const char *backend;  /* "uring", "epoll"; NULL: $WEIR_BACKEND, else the first that works. */
     unsigned queue_depth; /* Submissions the backend may hold before a flush; 0: 1,024. */
-    int budget; /* How many tasks an iteration resumes, and how many operations may complete
-                             without waiting; of large ones fewer: 2 KiB count as one more. 0: 256. */
-    int64_t spin_ns_max; /* Bound of the spin before sleeping; 0: 50,000; negative: never. */
-    weir_memory *frames; /* Memory for child frames; NULL: slabs of the loop's, and the heap. */
+    int budget;           /* How many tasks an iteration resumes, and how many operations may
+                             complete without waiting; 2 KiB count as one more. 0: 256. */
+    int64_t spin_ns_max;  /* Bound of the spin before sleeping; 0: 50,000; negative: never. */
+    weir_memory *frames;  /* Memory for child frames; NULL: slabs of the loop's, and the heap. */
     size_t frames_retained_bytes_max; /* Held back for reuse; 0: 4 MiB. */
     size_t lent_buffer_bytes;    /* What weir_tcp_source receives into, at most 1 GiB; 0: 16 KiB and
                                     64 bytes. Shorter messages take one receive. */
@@ -45,8 +45,8 @@ typedef struct weir_loop_options {
     unsigned direct_descriptors; /* Connections to hold in a table of the loop's own instead of the
                                     process's; 0: none. At most RLIMIT_NOFILE, but each loop has its
                                     own: several hold more connections than the process may have
-                                    descriptors. Ignored where the kernel lacks it (io_uring of Linux
-                                    6.8): weir_loop_statistics tells. */
+                                    descriptors. Ignored where the kernel lacks it (io_uring of
+                                    Linux 6.8): weir_loop_statistics tells. */
     size_t sink_bytes;           /* Memory of all weir_tcp_sinks; 0: 1 MiB, at most 1 GiB. */
     size_t zero_copy_bytes;      /* From where on a whole write sends without a copy, where that
                                     pays; 0: 32 KiB; SIZE_MAX: never. */
@@ -90,8 +90,8 @@ typedef struct weir_loop_statistics {
 /**
  * Create a loop. It belongs to the thread that first runs it, which need not be this one.
  *
- * Returns 0 or a negative errno: -EINVAL for a backend name nobody knows, -ENOSYS or -EPERM when the
- * kernel does not offer the backend asked for, -ENOMEM, -EMFILE.
+ * Returns 0 or a negative errno: -EINVAL for a backend name nobody knows, -ENOSYS or -EPERM when
+ * the kernel does not offer the backend asked for, -ENOMEM, -EMFILE.
  *
  * @options   NULL: the defaults
  * @ret_loop  untouched on failure
@@ -108,8 +108,8 @@ WEIR_PUBLIC void weir_loop_free(weir_loop *loop);
 WEIR_PUBLIC void weir_loop_run(weir_loop *loop);
 
 /**
- * Run a task on the loop, from the loop's own thread, and return when it is done. Other trees of the
- * loop run meanwhile. Returns what the task returned.
+ * Run a task on the loop, from the loop's own thread, and return when it is done. Other trees of
+ * the loop run meanwhile. Returns what the task returned.
  */
 WEIR_PUBLIC weir_result weir_run(weir_loop *loop, weir_task *main);
 

@@ -60,8 +60,8 @@ WEIR_PUBLIC void weir_scope_fini(weir_scope *scope);
  * A frame for a new child, initialised to start at resume. Fill in its inputs, then
  * weir_scope_start() it or weir_scope_discard() it. It is freed when the child is done.
  *
- * The frame's other fields are indeterminate. Returns NULL when the allocator is exhausted. Allocate
- * the child before you accept or open what it will own: then exhaustion loses nothing.
+ * The frame's other fields are indeterminate. Returns NULL when the allocator is exhausted.
+ * Allocate the child before you accept or open what it will own: then exhaustion loses nothing.
  *
  * @size  bytes of the frame, whose first member is a weir_task
  */

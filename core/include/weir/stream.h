@@ -5,17 +5,18 @@
 /*
  * Streams: bytes in order, from a socket, a TLS session or memory, behind a table for each way.
  *
- * A weir_read_stream gives bytes, a weir_write_stream takes them, and a weir_stream is one of each: a
- * connection. They are members of whatever carries bytes, so code that takes a pointer to one of
+ * A weir_read_stream gives bytes, a weir_write_stream takes them, and a weir_stream is one of each:
+ * a connection. They are members of whatever carries bytes, so code that takes a pointer to one of
  * them is compiled once, for a socket, for memory and for what a program brings itself.
  *
  *      weir_tcp_socket socket;
- *      weir_read(task, &socket.stream.in, buffer)        weir_write(task, &socket.stream.out, buffer)
+ *      weir_read(task, &socket.stream.in, buffer)
+ *      weir_write(task, &socket.stream.out, buffer)
  *
  * One read and one write may be in flight at a time. What is composed of several (of sequences, of
- * messages) is a child task, whose frame comes from the environment's allocator and is given back when
- * it ends: a stream that is idle holds none. Without memory for it such an operation has not begun and
- * gives -ENOMEM.
+ * messages) is a child task, whose frame comes from the environment's allocator and is given back
+ * when it ends: a stream that is idle holds none. Without memory for it such an operation has not
+ * begun and gives -ENOMEM.
  *
  * Rules of every stream:
  *
@@ -29,9 +30,9 @@
  * To write a stream of your own, fill the tables; only read_some, write_some and finish need code.
  * <weir/copy.h> has what moves bytes between streams.
  *
- * Thread: that of the tasks that await it. Source: core/stream/stream.c, sequence.c, until.c. Tests:
- * tests/unit/test_stream.c, tests/stage_one/test_sequence.c, test_read_until.c, test_kit_together.c,
- * tests/contract/test_tcp*.c.
+ * Thread: that of the tasks that await it. Source: core/stream/stream.c, sequence.c, until.c.
+ * Tests: tests/unit/test_stream.c, tests/stage_one/test_sequence.c, test_read_until.c,
+ * test_kit_together.c, tests/contract/test_tcp*.c.
  */
 
 #include <weir/buffer.h>
@@ -70,8 +71,8 @@ typedef weir_task *weir_write_stream_write_fn(weir_task *task, weir_write_stream
                                               weir_const_buffer buffer);
 
 /**
- * End the writing: pass on what is held back, and what marks the end. {0, 0} or an error; cancelled,
- * it may be called again. After it has succeeded no write starts.
+ * End the writing: pass on what is held back, and what marks the end. {0, 0} or an error;
+ * cancelled, it may be called again. After it has succeeded no write starts.
  */
 typedef weir_task *weir_write_stream_finish_fn(weir_task *task, weir_write_stream *out);
 

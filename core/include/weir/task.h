@@ -141,8 +141,8 @@ struct weir_wait {
 
 /**
  * Ask what the task waits for to end early. It completes with WEIR_CANCELLED or WEIR_TIMED_OUT (see
- * weir_task_stop_error), or as it would have; at once or later, but never inside this call's caller:
- * the task is made ready, not resumed. May be called again, with more bits.
+ * weir_task_stop_error), or as it would have; at once or later, but never inside this call's
+ * caller: the task is made ready, not resumed. May be called again, with more bits.
  */
 typedef void weir_wait_stop_fn(weir_wait *wait, weir_task *task, unsigned bits);
 
@@ -232,7 +232,8 @@ static inline weir_result weir_task_result(const weir_task *task)
     return weir_result_of(task->error, task->count);
 }
 
-/** Finish a task that has no plain parent, or whose frame cannot be held back. See weir_task_finish. */
+/** Finish a task that has no plain parent, or whose frame cannot be held back. See
+ * weir_task_finish. */
 WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_task_finish_slowly(weir_task *task);
 
 /** Hold the task's allocated frame back for reuse. Returns false when it must be released. */

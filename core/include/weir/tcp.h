@@ -8,9 +8,9 @@
  * A weir_tcp_socket is a weir_stream: read and write it with <weir/stream.h>. Both objects are
  * embedded, stay in place while open, and are awaited only by tasks of their own loop. A descriptor
  * is non-inheritable from birth, and writing to a closed connection gives EPIPE, never a signal. A
- * connection that is lost (ECONNRESET, ETIMEDOUT, ...) stays so: reads and writes give that error until
- * the socket is closed, although the kernel tells of it once and shows an end from then on; and after an
- * end reads give that.
+ * connection that is lost (ECONNRESET, ETIMEDOUT, ...) stays so: reads and writes give that error
+ * until the socket is closed, although the kernel tells of it once and shows an end from then on;
+ * and after an end reads give that.
  *
  * A weir_write of much to another machine (weir_loop_options.zero_copy_bytes) may be sent without a
  * copy. It completes when the peer has acknowledged the bytes, for until then the kernel reads the
@@ -79,9 +79,9 @@ WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_tcp_connect(weir_task *task, weir_tcp_
                                                       const weir_endpoint *peer);
 
 /**
- * Close: what is in flight on the socket completes with WEIR_CANCELLED (or the bytes it had), and the
- * descriptor is released: what was written goes out and the peer reads the end of the stream, or,
- * when bytes it sent were not read, a reset.
+ * Close: what is in flight on the socket completes with WEIR_CANCELLED (or the bytes it had), and
+ * the descriptor is released: what was written goes out and the peer reads the end of the stream,
+ * or, when bytes it sent were not read, a reset.
  *
  * Completes  when the descriptor is free and nothing is in flight; at once when it is not open
  * Result     {0, 0}
@@ -104,10 +104,10 @@ WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_tcp_wait(weir_task *task, weir_tcp_soc
                                                    enum weir_direction direction);
 
 /**
- * Cancel the read, write or connect in flight: it completes with WEIR_CANCELLED or its bytes, and what
- * is composed of several (weir_read_until) with WEIR_CANCELLED beside them.
- * Of a large write that is sent without a copy this may cost the connection: if the peer has not
- * acknowledged what was sent half a second later, it is reset.
+ * Cancel the read, write or connect in flight: it completes with WEIR_CANCELLED or its bytes, and
+ * what is composed of several (weir_read_until) with WEIR_CANCELLED beside them. Of a large write
+ * that is sent without a copy this may cost the connection: if the peer has not acknowledged what
+ * was sent half a second later, it is reset.
  */
 WEIR_PUBLIC void weir_tcp_cancel(weir_tcp_socket *socket);
 
@@ -115,9 +115,10 @@ WEIR_PUBLIC void weir_tcp_cancel(weir_tcp_socket *socket);
  * where the loop has direct descriptors and the kernel takes nothing now. */
 WEIR_PUBLIC int weir_tcp_shutdown(weir_tcp_socket *socket, enum weir_tcp_direction direction);
 
-/** The endpoints of an open socket. Return 0 or a negative errno: -ENOTCONN, WEIR_CLOSED; and, where
- * the loop has direct descriptors, -EMFILE or -ENFILE, for the call takes a plain one while it
- * lasts, and -EAGAIN: more has completed than the loop's queue holds (queue_depth); ask later. */
+/** The endpoints of an open socket. Return 0 or a negative errno: -ENOTCONN, WEIR_CLOSED; and,
+ * where the loop has direct descriptors, -EMFILE or -ENFILE, for the call takes a plain one while
+ * it lasts, and -EAGAIN: more has completed than the loop's queue holds (queue_depth); ask
+ * later. */
 WEIR_PUBLIC int weir_tcp_local(const weir_tcp_socket *socket, weir_endpoint *ret_endpoint);
 WEIR_PUBLIC int weir_tcp_peer(const weir_tcp_socket *socket, weir_endpoint *ret_endpoint);
 
@@ -169,8 +170,8 @@ WEIR_PUBLIC int weir_tcp_acceptor_local(const weir_tcp_acceptor *acceptor,
 /**
  * Accept a connection into a closed socket.
  *
- * Completes  when a connection has come; at once when one is queued. While the process, the system or
- *            the loop's own table is out of descriptors or memory it waits, tries again after a
+ * Completes  when a connection has come; at once when one is queued. While the process, the system
+ *            or the loop's own table is out of descriptors or memory it waits, tries again after a
  *            growing delay (5 ms to 320 ms) and whenever this loop closes a socket, and loses no
  *            queued connection.
  * Result     {0, 0}; WEIR_CANCELLED when the acceptor is closed

@@ -3,15 +3,16 @@
 #define WEIR_URING_ENGINE_H
 
 /*
- * Private: what the inline code of <weir/uring/tcp.h> knows of the library's inside. Not for programs.
+ * Private: what the inline code of <weir/uring/tcp.h> knows of the library's inside.
+ * Not for programs.
  *
- * It may change with every minor version. So a program that was compiled with this header links only
- * with a library of the same minor version: all that the inline code uses of the library stands in one
- * table, whose name has the version.
+ * It may change with every minor version. So a program that was compiled with this header links
+ * only with a library of the same minor version: all that the inline code uses of the library
+ * stands in one table, whose name has the version.
  *
  * No operating system header is needed: a submission entry is a struct of this header, and
- * uring/native/native.c asserts that it is the kernel's, and that all else here is as the library has
- * it.
+ * uring/native/native.c asserts that it is the kernel's, and that all else here is as the
+ * library has it.
  */
 
 #include <stdint.h>

@@ -5,19 +5,21 @@
 /*
  * The native layer: TCP sockets on io_uring, without a table in between.
  *
- * Each function here starts what the function of its name in <weir/stream.h> or <weir/buffer_source.h>
- * starts, on the same objects and with the same contract: results, overlap, stops, what is
- * borrowed. The two may be mixed on one socket. What is different is that the compiler puts all of it
- * into the coroutine that awaits, down to the filling of the submission entry.
+ * Each function here starts what the function of its name in <weir/stream.h> or
+ * <weir/buffer_source.h> starts, on the same objects and with the same contract: results, overlap,
+ * stops, what is borrowed. The two may be mixed on one socket. What is different is that the
+ * compiler puts all of it into the coroutine that awaits, down to the filling of the submission
+ * entry.
  *
- * They are for sockets of loops that run on io_uring, which is asserted. weir_uring_is tells; a program
- * that is to run elsewhere too has a second coroutine:
+ * They are for sockets of loops that run on io_uring, which is asserted. weir_uring_is tells; a
+ * program that is to run elsewhere too has a second coroutine:
  *
  *      weir_task_init(&self->task, weir_uring_is(loop) ? native_resume : portable_resume);
  *
- * What is not usual is left to the library: the task is stopped, the socket closed, the submission queue
- * full, the buffer empty, or so large that it may be sent without a copy. Code that includes this header links only with a library of the
- * same minor version. docs/guide/08-native.md says what it gains.
+ * What is not usual is left to the library: the task is stopped, the socket closed, the submission
+ * queue full, the buffer empty, or so large that it may be sent without a copy. Code that includes
+ * this header links only with a library of the same minor version. docs/guide/08-native.md says
+ * what it gains.
  *
  * Source: uring/native/native.c. Tests: tests/native/.
  */
