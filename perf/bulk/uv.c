@@ -13,8 +13,13 @@
 
 enum { ROUNDS_MAX = 16 }; /* whole buffers sent before the loop gets its turn */
 
+/* One, from its beginning to the callback of its close; that of the last may still come. */
+struct connection {
+    uv_tcp_t tcp; /* First: a stream of libuv's is this. */
+    uv_write_t request;
+};
+
 static bulk self;
-static uv_write_t request;
 
 static void send_on(uv_stream_t *stream);
 
@@ -47,7 +52,7 @@ static void sent(uv_write_t *done, int status)
 static void rest_send(uv_stream_t *stream, size_t done)
 {
     uv_buf_t rest = uv_buf_init(self.buffer + done, (unsigned)(self.size - done));
-    if (uv_write(&request, stream, &rest, 1, sent) < 0)
+    if (uv_write(&((struct connection *)stream)->request, stream, &rest, 1, sent) < 0)
         connection_close(stream);
 }
 
@@ -82,10 +87,10 @@ static void received(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
 
 static void connection_came(uv_stream_t *listener, int status)
 {
-    uv_tcp_t *connection = status < 0 ? NULL : malloc(sizeof *connection);
+    struct connection *connection = status < 0 ? NULL : malloc(sizeof *connection);
     if (!connection)
         return;
-    check("uv_tcp_init", uv_tcp_init(listener->loop, connection));
+    check("uv_tcp_init", uv_tcp_init(listener->loop, &connection->tcp));
     uv_stream_t *stream = (uv_stream_t *)connection;
     check("uv_accept", uv_accept(listener, stream));
     if (self.receives)
