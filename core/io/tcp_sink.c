@@ -150,8 +150,13 @@ static bool is_worth_it(const weir_tcp_sink *self, const weir_chunk *chunk)
 
     if (pool->is_registered)
         least -= least / 2;
-    return bytes_of(chunk).size >= least && chunk->state == WEIR_CHUNK_IDLE && !chunk->is_refused &&
-           self->socket->state == TCP_OPEN && weir_chunk_may_be_lent(pool);
+    if (bytes_of(chunk).size < least || chunk->state != WEIR_CHUNK_IDLE || chunk->is_refused ||
+        self->socket->state != TCP_OPEN)
+        return false;
+    if (weir_chunk_may_be_lent(pool))
+        return true;
+    pool->loop->statistics.zero_copy_capped++;
+    return false;
 }
 
 /* Returns WEIR_IN_FLIGHT, or that it is to be sent as a copy. */

@@ -150,7 +150,10 @@ static size_t lendable(const struct lent_write *self, size_t size)
 
     if (self->is_refused || loop_of(self)->zero_copy_bytes == SIZE_MAX)
         return 0;
-    return size <= room ? size : room - room % 4096;
+    if (size <= room)
+        return size;
+    loop_of(self)->statistics.zero_copy_capped++;
+    return room - room % 4096;
 }
 
 static void lend(struct part *part, weir_zero_copy *zero_copy, size_t size)
@@ -454,8 +457,12 @@ static bool is_wanted(weir_zero_copy *zero_copy, weir_tcp_socket *socket, size_t
     size_t least = size < PART_BYTES ? size : PART_BYTES;
     enum weir_peer_class peer_class;
 
-    if (!zero_copy || weir_zero_copy_room(zero_copy) < least)
+    if (!zero_copy)
         return false;
+    if (weir_zero_copy_room(zero_copy) < least) {
+        zero_copy->loop->statistics.zero_copy_capped++;
+        return false;
+    }
     peer_class = weir_tcp_peer_class(socket);
     return peer_class != WEIR_PEER_UNKNOWN && weir_zero_copy_is_wanted(zero_copy, peer_class);
 }

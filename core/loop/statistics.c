@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "loop.h"
+#include "zero_copy.h"
 
 weir_loop_statistics weir_loop_statistics_get(const weir_loop *loop)
 {
@@ -17,6 +18,11 @@ weir_loop_statistics weir_loop_statistics_get(const weir_loop *loop)
     statistics.frames_live = weir_frame_live_count(frames);
     statistics.frames_fresh = frames->fresh_count;
     statistics.frames_recycled = frames->handed_out_count - frames->fresh_count;
+    statistics.zero_copy_limit_bytes = loop->zero_copy_bytes_max;
+    if (loop->zero_copy) {
+        statistics.zero_copy_lent_bytes = loop->zero_copy->lent_bytes;
+        statistics.zero_copy_limit_bytes = loop->zero_copy->limit_bytes;
+    }
     return statistics;
 }
 
@@ -46,6 +52,9 @@ void weir_loop_statistics_print(const weir_loop_statistics *statistics, FILE *st
         {"zero_copy_sends", statistics->zero_copy_sends},
         {"zero_copy_copied", statistics->zero_copy_copied},
         {"zero_copy_refused", statistics->zero_copy_refused},
+        {"zero_copy_capped", statistics->zero_copy_capped},
+        {"zero_copy_lent_bytes", statistics->zero_copy_lent_bytes},
+        {"zero_copy_limit_bytes", statistics->zero_copy_limit_bytes},
         {"sink_waits", statistics->sink_waits},
     };
     size_t i;

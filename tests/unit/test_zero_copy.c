@@ -43,6 +43,11 @@ struct rig {
     struct job job;
 };
 
+static weir_loop_statistics statistics_of(const struct rig *t)
+{
+    return weir_loop_statistics_get(t->loop);
+}
+
 static weir_task *job_resume(weir_task *task)
 {
     struct job *self = WEIR_TASK_SELF(task, struct job);
@@ -302,9 +307,11 @@ WEIR_TEST(zero_copy_write, lends_less_when_memory_cannot_be_locked)
 
     rig_init(&t, 4 * LARGE, 0);
     start_write(&t, &t.job, LARGE);
+    CHECK_EQ(statistics_of(&t).zero_copy_limit_bytes, 4 * LARGE);
     complete(&t, 0, -ENOMEM, 0);
     complete(&t, 0, LARGE, 0);
-    start_write(&t, &t.job, 3 * LARGE); /* The limit is half of what it was. */
+    CHECK_EQ(statistics_of(&t).zero_copy_limit_bytes, 2 * LARGE);
+    start_write(&t, &t.job, 3 * LARGE);
     check_in_flight(&t, 0, FAKE_SEND, 3 * LARGE);
     complete(&t, 0, 3 * LARGE, 0);
     check_done(&t.job, 0, 3 * LARGE);
@@ -325,9 +332,12 @@ WEIR_TEST(zero_copy_write, copies_beyond_what_may_be_lent)
     job.socket = &other;
     start(&t, &job, write_it, LARGE);
     check_in_flight(&t, 1, FAKE_SEND, LARGE);
+    CHECK_EQ(statistics_of(&t).zero_copy_capped, 1);
+    CHECK_EQ(statistics_of(&t).zero_copy_lent_bytes, LARGE);
     complete(&t, 1, LARGE, 0);
     complete(&t, 0, LARGE, 0);
     check_done(&t.job, 0, LARGE);
+    CHECK_EQ(statistics_of(&t).zero_copy_lent_bytes, 0);
     start(&t, &job, write_it, LARGE); /* There is room again. */
     check_in_flight(&t, 0, FAKE_SEND_ZERO_COPY, LARGE);
     complete(&t, 0, LARGE, 0);
@@ -689,6 +699,7 @@ WEIR_TEST(zero_copy_sink, half_of_the_memory_is_not_lent)
     (void)prepare(&sink);
     commit(&t, &t.job, &sink, CHUNK);
     check_in_flight(&t, 1, FAKE_SEND, CHUNK);
+    CHECK_EQ(statistics_of(&t).zero_copy_capped, 1);
     complete(&t, 1, CHUNK, 0);
     check_done(&t.job, 0, CHUNK);
     complete(&t, 0, 0, 0);

@@ -53,7 +53,8 @@ typedef struct weir_loop_options {
     size_t zero_copy_bytes_max;  /* Of writers' memory that the kernel holds; 0: 4 MiB. */
 } weir_loop_options;
 
-/** What a loop has counted since it was made: each field counts up but frames_live and direct_*. */
+/** What a loop has counted since it was made: each field counts up but frames_live, direct_* and
+ * those that end in bytes. */
 typedef struct weir_loop_statistics {
     /* The loop. */
     uint64_t iterations;  /* Of the loop: each runs tasks and asks the backend once or twice. */
@@ -84,7 +85,10 @@ typedef struct weir_loop_statistics {
     uint64_t zero_copy_sends;   /* Sends of which the kernel was to make no copy. */
     uint64_t zero_copy_copied;  /* Of these: it made one all the same. */
     uint64_t zero_copy_refused; /* It did not take so (ENOMEM, EOPNOTSUPP): sent as a copy. */
-    uint64_t sink_waits;        /* Commits that waited for memory of the sinks'. */
+    uint64_t zero_copy_capped;  /* As much as may be was lent already: all or a part was copied. */
+    uint64_t zero_copy_lent_bytes;  /* Of writers' memory, which the kernel holds now, */
+    uint64_t zero_copy_limit_bytes; /* and may; less than zero_copy_bytes_max after ENOMEM. */
+    uint64_t sink_waits;            /* Commits that waited for memory of the sinks'. */
 } weir_loop_statistics;
 
 /**
