@@ -109,8 +109,8 @@ void weir_uring_lending_close(struct uring *uring)
         (void)io_uring_unregister_buf_ring(&uring->ring, URING_LENT_GROUP);
         (void)munmap(self->ring, RING_BYTES);
     }
-    self->buffers.taken -=
-        uring_published(self); /* They were the kernel's, which is done with them. */
+    /* The kernel is done with those that it had. */
+    self->buffers.taken -= uring_published(self);
     weir_lending_fini(&self->buffers);
 }
 
@@ -204,8 +204,8 @@ bool weir_uring_lending_goes_on(struct uring *uring, weir_operation *operation, 
     }
     if (!(mine->request.priority & IORING_RECV_MULTISHOT))
         return false;
-    /* From a kernel that has lent before it is about this connection. */
-    if (!uring->lending.has_lent)
+    /* If the kernel has lent before, its answer is about this connection. */
+    if (!uring->lending.has_lent && uring->lending.named == uring->lending.seen)
         uring->lending.is_one_shot = true;
     make_one_shot(uring, &mine->request, IORING_RECVSEND_POLL_FIRST);
     (void)weir_uring_submit_slowly(uring, operation, &mine->request);

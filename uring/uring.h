@@ -105,15 +105,14 @@ struct uring_operation {
 /** The buffers that are lent. lend.c. */
 struct uring_lending {
     weir_lending buffers;
-    struct io_uring_buf_ring
-        *ring; /* What is published to the kernel; NULL until the first receive. */
-    weir_operation *starved_first; /* Receives that wait for a buffer, oldest first. */
+    struct io_uring_buf_ring *ring; /* Published to the kernel; NULL until the first receive. */
+    weir_operation *starved_first;  /* Receives that wait for a buffer, oldest first. */
     weir_operation *starved_last;
-    uint16_t tail;      /* Of the ring: how many were published, ever. */
-    uint16_t named;     /* And how many of these completions have named since. */
+    uint16_t tail;      /* Of the ring: how many were published, modulo 2^16. */
+    uint16_t named;     /* How many of those a completion has named, likewise. */
     uint16_t seen;      /* named, at the last wait. */
     bool is_one_shot;   /* The kernel knows no multishot receive. */
-    bool has_lent;      /* It knows what it is asked for. */
+    bool has_lent;      /* It has filled a buffer for a receive. */
     unsigned target;    /* How many are to be published at a time. */
     unsigned refused;   /* Receives that found none since the last wait. */
     unsigned used_most; /* Buffers, by one wait of this period. */

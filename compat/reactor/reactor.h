@@ -235,7 +235,8 @@ int weir_reactor_start_multishot(weir_reactor *reactor, weir_operation *operatio
 int weir_reactor_start_lent(weir_reactor *reactor, weir_operation *operation, weir_handle *handle,
                             weir_reactor_attempt_fn *attempt);
 
-/** End an operation in flight: -ECANCELED, at the next deliver. */
+/** End an operation in flight: -ECANCELED, at the next deliver; of a receive that is held back,
+ * when those before it have had their turn. */
 void weir_reactor_cancel(weir_reactor *reactor, weir_operation *operation);
 
 /* Completing: these call completed. */

@@ -247,7 +247,7 @@ bool weir_sim_lending_can_feed(const sim_kernel *kernel);
 /** Let them go on. */
 void weir_sim_lending_feed(sim_kernel *kernel);
 
-/** A completion is about to be told of: its bytes appear. And it has been. */
+/** A completion is about to be told of: its bytes appear. */
 void weir_sim_lending_show(sim_kernel *kernel, unsigned flags);
 
 int weir_sim_kernel_receive_lent(weir_backend *backend, weir_operation *operation,

@@ -69,7 +69,7 @@ static inline void weir_ready_run_task(weir_task *task)
  * Inline completions are dealt out in slices, so that however many tasks never suspend, each waits
  * for a slice of every other only. Inline: a loop does it once for each message.
  *
- * @budget  how many tasks to resume, and how many operations may complete without waiting
+ * @budget  how many tasks to resume, and what operations that complete without waiting may spend
  */
 static inline int weir_ready_run(weir_ready *ready, weir_executor *executor, int budget)
 {

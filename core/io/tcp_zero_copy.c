@@ -73,13 +73,27 @@ static bool is_loopback(const weir_endpoint *endpoint)
     return weir_ipv6_is_loopback(endpoint->address.ipv6);
 }
 
-/* A peer of this machine has its address: mostly the one that the connection has here. */
+/* Both ends of a connection. 0 or a negative errno. */
+static int ask_for_ends(const weir_tcp_socket *socket, weir_endpoint *ret_local,
+                        weir_endpoint *ret_peer)
+{
+    int error = weir_tcp_peer(socket, ret_peer);
+
+    return error ? error : weir_tcp_local(socket, ret_local);
+}
+
+/* A peer of this machine has its address: mostly the one that the connection has here. Who asks of
+ * a direct descriptor may find no room for the question, and asks again with the next large
+ * write. */
 static enum weir_peer_class find_peer_class(const weir_tcp_socket *socket)
 {
     weir_endpoint local;
     weir_endpoint peer;
+    int error = ask_for_ends(socket, &local, &peer);
 
-    if (weir_tcp_peer(socket, &peer) || weir_tcp_local(socket, &local))
+    if (error == -EMFILE || error == -ENFILE || error == -EAGAIN)
+        return WEIR_PEER_NOT_ASKED;
+    if (error)
         return WEIR_PEER_UNKNOWN;
     local.port = peer.port;
     return is_loopback(&peer) || weir_endpoint_equals(&local, &peer) ? WEIR_PEER_LOCAL
@@ -88,8 +102,11 @@ static enum weir_peer_class find_peer_class(const weir_tcp_socket *socket)
 
 enum weir_peer_class weir_tcp_peer_class(weir_tcp_socket *socket)
 {
+    _Static_assert((int)WEIR_PEER_NOT_ASKED == 3, "two bits hold a class");
     if (socket->peer_class == WEIR_PEER_NOT_ASKED)
         socket->peer_class = find_peer_class(socket) & 3u;
+    if (socket->peer_class == WEIR_PEER_NOT_ASKED)
+        return WEIR_PEER_UNKNOWN;
     return (enum weir_peer_class)socket->peer_class;
 }
 

@@ -153,7 +153,7 @@ struct weir_backend_ops {
 /** First member of every backend. */
 struct weir_backend {
     const struct weir_backend_ops *ops;
-    weir_lending *lending; /* What it lends from. */
+    weir_lending *lending; /* What it lends from. Set by open, never NULL. */
 };
 
 /** The buffer that a completion with these flags, which have WEIR_OPERATION_LENT, names. */

@@ -35,9 +35,8 @@ enum {
 };
 
 typedef struct weir_lending {
-    weir_lent
-        *buffers;    /* By index, with room for all there can be; NULL until the first are made. */
-    weir_lent *free; /* The stack, by next. */
+    weir_lent *buffers; /* By index, with room for count_max; NULL until the first are made. */
+    weir_lent *free;    /* The stack, by next. */
     size_t buffer_bytes;
     uint32_t count; /* Buffers that exist; a multiple of WEIR_LENDING_BLOCK. */
     uint32_t count_max;

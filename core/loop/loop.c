@@ -21,9 +21,12 @@
 /* What the kernel lets one registered buffer have. */
 enum { SINK_BYTES_MAX = 1024 * 1024 * 1024 };
 
-/* Of what is held back for frames, such parts are slabs of which all have come back, and small
- * frames on lists: these are few, for each keeps its slab. */
+/* Shares of what may be held back for frames: empty slabs a half, and small frames on lists a
+ * 256th, for each of these keeps its slab. */
 enum { EMPTY_SLABS_PART = 2, SMALL_FRAMES_PART = 256 };
+
+_Static_assert((int)WEIR_SLAB_BLOCK_MAX == WEIR_FRAME_CLASSES * WEIR_FRAME_UNIT,
+               "small frames are those that come from slabs");
 
 weir_loop *weir_loop_current(void)
 {
@@ -377,16 +380,28 @@ static weir_memory *frames_source(weir_loop *loop, const weir_loop_options *opti
     return &loop->slabs.memory;
 }
 
+/* A frame that is the only one of its size must not map a slab each time, if one
+ * may be held back. */
+static size_t empty_slabs_of(size_t bound)
+{
+    size_t bytes = bound / EMPTY_SLABS_PART;
+
+    if (bytes < WEIR_SLAB_BYTES && bound >= WEIR_SLAB_BYTES)
+        return WEIR_SLAB_BYTES;
+    return bytes;
+}
+
 static void init_frames(weir_loop *loop, const weir_loop_options *options)
 {
     weir_memory *source = frames_source(loop, options);
     size_t bound = frames_bound(options);
-    size_t in_slabs = source == &loop->slabs.memory ? bound / EMPTY_SLABS_PART : 0;
+    bool has_slabs = source == &loop->slabs.memory;
+    size_t in_slabs = has_slabs ? empty_slabs_of(bound) : 0;
 
     weir_slabs_init(&loop->slabs, in_slabs);
     weir_context_init(&loop->context, source, bound - in_slabs);
-    if (in_slabs)
-        loop->context.frames.retained_small_bytes_max = bound / SMALL_FRAMES_PART;
+    if (has_slabs)
+        weir_frame_allocator_set_small_share(&loop->context.frames, bound / SMALL_FRAMES_PART);
 }
 
 static void set_zero_copy(weir_loop *loop, const weir_loop_options *options)

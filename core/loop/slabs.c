@@ -114,7 +114,7 @@ static void retire(weir_slabs *self, struct slab *slab)
         slab_free(self, slab);
         return;
     }
-    weir_list_push(&self->empty, &slab->link);
+    weir_list_insert_before(self->empty.head.next, &slab->link); /* Its pages are there: next. */
     self->empty_count++;
 }
 

@@ -29,7 +29,8 @@ enum {
     WEIR_SLAB_BYTES = 64 * 1024,
     WEIR_SLAB_UNIT = 32,        /* Bytes: the step of the sizes of blocks. */
     WEIR_SLAB_BLOCK_MAX = 1024, /* Bytes: above, a slab's rest is more than their headers. */
-    WEIR_SLAB_FIRST = 32 + 64,  /* Where blocks begin: what has 32 bytes in front begins a line. */
+    WEIR_SLAB_FIRST = 32 + 64,  /* Where blocks begin: with a size of whole lines, 32 bytes before
+                                   one. */
     WEIR_SLAB_CLASSES = WEIR_SLAB_BLOCK_MAX / WEIR_SLAB_UNIT,
 };
 
@@ -40,13 +41,13 @@ typedef struct weir_slabs {
     weir_list empty;                      /* Slabs that are held back. */
     size_t empty_count;
     size_t empty_count_max;
-    size_t slab_count; /* All, for tests. */
+    size_t slab_count; /* All. */
 } weir_slabs;
 
 /** @empty_bytes_max  bound of the empty slabs that are held back */
 void weir_slabs_init(weir_slabs *slabs, size_t empty_bytes_max);
 
-/** Asserts that every block is back. */
+/** Asserts that every block of a slab is back. */
 void weir_slabs_fini(weir_slabs *slabs);
 
 #endif

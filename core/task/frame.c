@@ -26,7 +26,7 @@ struct bin {
     size_t units;
 };
 
-/* Up to 2 KiB each multiple of a unit is a class; above, a doubling has sixteen, which wastes at
+/* Up to 1 KiB each multiple of a unit is a class; above, a doubling has sixteen, which wastes at
  * most one part in sixteen. */
 static struct bin bin_of(size_t units)
 {
@@ -57,9 +57,11 @@ void weir_frame_allocator_init(weir_frame_allocator *frames, weir_memory *source
     frames->source = source ? source : &weir_memory_heap;
     frames->freed_elsewhere = NULL;
     frames->owner = NULL;
-    frames->retained_bytes = 0;
+    frames->small_bytes = 0;
+    frames->small_bytes_max = retained_bytes_max;
+    frames->large_bytes = 0;
+    frames->small_share_bytes = retained_bytes_max;
     frames->retained_bytes_max = retained_bytes_max;
-    frames->retained_small_bytes_max = retained_bytes_max;
     frames->handed_out_count = 0;
     frames->taken_back_count = 0;
     frames->fresh_count = 0;
@@ -79,12 +81,46 @@ void weir_frame_allocator_bind(weir_frame_allocator *frames)
     frames->owner = weir_thread_identity();
 }
 
-static bool may_retain(const weir_frame_allocator *frames, struct bin bin)
+static void set_large(weir_frame_allocator *frames, size_t large_bytes)
 {
-    bool is_small = bin.units <= WEIR_FRAME_CLASSES;
-    size_t bound = is_small ? frames->retained_small_bytes_max : frames->retained_bytes_max;
+    size_t left_bytes = frames->retained_bytes_max - large_bytes;
 
-    return bin.index > 0 && frames->retained_bytes + bin.units * WEIR_FRAME_UNIT <= bound;
+    frames->large_bytes = large_bytes;
+    frames->small_bytes_max =
+        frames->small_share_bytes < left_bytes ? frames->small_share_bytes : left_bytes;
+}
+
+void weir_frame_allocator_set_small_share(weir_frame_allocator *frames, size_t bytes)
+{
+    frames->small_share_bytes = bytes;
+    set_large(frames, frames->large_bytes);
+}
+
+/* Count a frame as held back. Returns false when it must not be. */
+static bool retain(weir_frame_allocator *frames, struct bin bin)
+{
+    size_t bytes = bin.units * WEIR_FRAME_UNIT;
+
+    if (bin.units <= WEIR_FRAME_CLASSES) {
+        if (frames->small_bytes + bytes > frames->small_bytes_max)
+            return false;
+        frames->small_bytes += bytes;
+        return true;
+    }
+    if (bin.index == 0 || weir_frame_retained_bytes(frames) + bytes > frames->retained_bytes_max)
+        return false;
+    set_large(frames, frames->large_bytes + bytes);
+    return true;
+}
+
+static void let_go(weir_frame_allocator *frames, struct bin bin)
+{
+    size_t bytes = bin.units * WEIR_FRAME_UNIT;
+
+    if (bin.units <= WEIR_FRAME_CLASSES)
+        frames->small_bytes -= bytes;
+    else
+        set_large(frames, frames->large_bytes - bytes);
 }
 
 void weir_frame_release_here(weir_frame_allocator *frames, void *memory, size_t units)
@@ -98,11 +134,10 @@ void weir_frame_release_here(weir_frame_allocator *frames, void *memory, size_t 
         return;
     }
     frames->taken_back_count++;
-    if (!may_retain(frames, bin)) {
+    if (!retain(frames, bin)) {
         frames->source->release(frames->source, memory, bytes);
         return;
     }
-    frames->retained_bytes += bytes;
     *(void **)memory = frames->free[bin.index];
     frames->free[bin.index] = memory;
 }
@@ -170,7 +205,7 @@ void *weir_frame_allocate_slowly(weir_frame_allocator *frames, size_t units)
     memory = bin.index ? frames->free[bin.index] : NULL;
     if (memory) {
         frames->free[bin.index] = *(void **)memory;
-        frames->retained_bytes -= bin.units * WEIR_FRAME_UNIT;
+        let_go(frames, bin);
     } else {
         memory = frames->source->allocate(frames->source, bin.units * WEIR_FRAME_UNIT);
         frames->fresh_count += memory != NULL;

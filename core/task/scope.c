@@ -74,7 +74,7 @@ void *weir_scope_new(weir_scope *scope, size_t size, weir_resume_fn *resume)
 static void check_allocated(const weir_scope *scope, weir_task *child)
 {
     WEIR_ASSERT(child->frame_units > 0 && (child->flags & WEIR_TASK_JOINED),
-                "a child of a scope is embedded or of weir_scope_new");
+                "weir_scope_start takes a child of weir_scope_new");
     WEIR_ASSERT(record_of(child)->of.frames == scope->owner->environment->frames,
                 "a child of weir_scope_new stays with scopes whose frames come from its allocator");
 }

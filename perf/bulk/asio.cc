@@ -49,7 +49,7 @@ awaitable serve(const bulk &self, tcp_acceptor &acceptor)
 int main(int argc, char **argv)
 {
     bulk self;
-    weir_bulk_open(&self, 1, argc, argv);
+    weir_bulk_open(1, argc, argv, &self);
     asio::io_context context(ASIO_CONCURRENCY_HINT_UNSAFE);
     tcp_acceptor acceptor = acceptor_open(context, {"127.0.0.1", "0"});
     asio::co_spawn(context, serve(self, acceptor), asio::detached);

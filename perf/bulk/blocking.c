@@ -21,7 +21,7 @@ static bool transfer(const bulk *self, int fd)
 int main(int argc, char **argv)
 {
     bulk self;
-    weir_bulk_open(&self, 1, argc, argv);
+    weir_bulk_open(1, argc, argv, &self);
     int listener = weir_bulk_listen(0);
     for (;;) {
         int fd = weir_bulk_accept(listener);

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static _Noreturn void usage_die(void)
+_Noreturn void weir_bulk_usage_die(void)
 {
     fprintf(stderr, "usage: %s ... send|receive SIZE\n", program_invocation_short_name);
     exit(2);
@@ -31,17 +31,17 @@ static size_t size_parse(const char *text)
     char *rest;
     unsigned long size = strtoul(text, &rest, 10);
     if (*rest != '\0' || size == 0 || size > BULK_SIZE_MAX)
-        usage_die();
+        weir_bulk_usage_die();
     return size;
 }
 
-void weir_bulk_open(bulk *ret_bulk, int first, int argc, char **argv)
+void weir_bulk_open(int first, int argc, char **argv, bulk *ret_bulk)
 {
     if (argc != first + 2)
-        usage_die();
+        weir_bulk_usage_die();
     int receives = strcmp(argv[first], "receive") == 0;
     if (!receives && strcmp(argv[first], "send") != 0)
-        usage_die();
+        weir_bulk_usage_die();
     size_t size = size_parse(argv[first + 1]);
     char *buffer = malloc(size);
     if (!buffer)

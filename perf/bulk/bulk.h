@@ -31,7 +31,10 @@ typedef struct bulk {
 
 /** Read the arguments and make SIGTERM end the program; wrong ones exit with 2.
  * @first of the two */
-void weir_bulk_open(bulk *ret_bulk, int first, int argc, char **argv);
+void weir_bulk_open(int first, int argc, char **argv, bulk *ret_bulk);
+
+/** Say what the arguments are, and exit with 2. */
+void weir_bulk_usage_die(void);
 
 /** Listen on a free port of this machine and print where. @socket_flags SOCK_NONBLOCK or 0 */
 int weir_bulk_listen(int socket_flags);

@@ -36,7 +36,7 @@ int main(int argc, char **argv)
 {
     bulk self;
     struct io_uring ring;
-    weir_bulk_open(&self, 1, argc, argv);
+    weir_bulk_open(1, argc, argv, &self);
     ring_open(&ring);
     int listener = weir_bulk_listen(0);
     for (;;) {

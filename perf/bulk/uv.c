@@ -103,7 +103,7 @@ int main(int argc, char **argv)
 {
     uv_loop_t loop;
     uv_tcp_t listener;
-    weir_bulk_open(&self, 1, argc, argv);
+    weir_bulk_open(1, argc, argv, &self);
     check("uv_loop_init", uv_loop_init(&loop));
     check("uv_tcp_init", uv_tcp_init(&loop, &listener));
     check("uv_tcp_open", uv_tcp_open(&listener, weir_bulk_listen(SOCK_NONBLOCK)));

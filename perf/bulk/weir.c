@@ -163,12 +163,15 @@ int main(int argc, char **argv)
     weir_loop_options options = {.spin_ns_max = -1};
     weir_loop *loop;
 
-    weir_bulk_open(&server.bulk, 3, argc, argv);
+    weir_bulk_open(3, argc, argv, &server.bulk);
     options.backend = argv[1];
     options.lent_buffer_bytes = server.bulk.size;
     if (strcmp(argv[2], "copied") == 0)
         options.zero_copy_bytes = SIZE_MAX;
-    server.lends = strcmp(argv[2], "lent") == 0;
+    else if (strcmp(argv[2], "lent") == 0)
+        server.lends = true;
+    else if (strcmp(argv[2], "own") != 0)
+        weir_bulk_usage_die();
     check(weir_loop_new(&options, &loop), argv[1]);
     server_open(&server, loop);
     listening_print(&server.acceptor);

@@ -186,6 +186,7 @@ WEIR_TEST(uring_lend, many_that_starve_at_once_raise_the_target_by_as_many)
     for (i = 1; i < COUNT; i++)
         receiver_await(&receivers[i], 1);
     CHECK(uring->lending.target <= 2 * COUNT);
+    CHECK(uring->lending.target > COUNT);
     for (i = 0; i < COUNT; i++)
         receiver_close(&receivers[i]);
     seam_close(uring);

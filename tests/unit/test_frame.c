@@ -182,7 +182,7 @@ WEIR_TEST(frame, what_is_held_back_is_bounded)
     for (int i = 0; i < COUNT; i++)
         give(&bench, memory[i], SIZE);
 
-    CHECK_EQ(bench.frames.retained_bytes, BOUND);
+    CHECK_EQ(weir_frame_retained_bytes(&bench.frames), BOUND);
     CHECK_EQ(bench.source.out_bytes, BOUND);
     bench_fini(&bench);
 }
@@ -194,7 +194,7 @@ WEIR_TEST(frame, small_frames_may_have_a_bound_of_their_own)
     void *small[2];
 
     bench_init(&bench, SMALL + LARGE);
-    bench.frames.retained_small_bytes_max = SMALL;
+    weir_frame_allocator_set_small_share(&bench.frames, SMALL);
     for (int i = 0; i < 2; i++)
         small[i] = take(&bench, SMALL);
     for (int i = 0; i < 2; i++)
@@ -202,21 +202,42 @@ WEIR_TEST(frame, small_frames_may_have_a_bound_of_their_own)
     CHECK_EQ(bench.source.out_bytes, SMALL);
     give(&bench, take(&bench, LARGE), LARGE);
     CHECK_EQ(bench.source.out_bytes, SMALL + LARGE);
-    CHECK_EQ(bench.frames.retained_bytes, SMALL + LARGE);
+    CHECK_EQ(weir_frame_retained_bytes(&bench.frames), SMALL + LARGE);
+    bench_fini(&bench);
+}
+
+WEIR_TEST(frame, large_frames_that_are_held_back_leave_small_ones_their_share)
+{
+    enum { SMALL = 1024, LARGE = 4096 };
+    struct bench bench;
+    void *large;
+
+    bench_init(&bench, SMALL / 2 + LARGE);
+    weir_frame_allocator_set_small_share(&bench.frames, SMALL);
+    large = take(&bench, LARGE);
+    give(&bench, large, LARGE);
+    give(&bench, take(&bench, SMALL / 2), SMALL / 2);
+    CHECK_EQ(weir_frame_retained_bytes(&bench.frames), SMALL / 2 + LARGE);
+    give(&bench, take(&bench, SMALL / 4), SMALL / 4); /* There is no more room in all. */
+    CHECK_EQ(weir_frame_retained_bytes(&bench.frames), SMALL / 2 + LARGE);
+    CHECK(take(&bench, LARGE) == large); /* Now there is. */
+    give(&bench, take(&bench, SMALL / 4), SMALL / 4);
+    CHECK_EQ(weir_frame_retained_bytes(&bench.frames), SMALL / 2 + SMALL / 4);
+    give(&bench, large, LARGE);
     bench_fini(&bench);
 }
 
 WEIR_TEST(frame, what_is_held_back_is_counted_for_every_size)
 {
-    const size_t sizes[] = {1, 64, 65, 2048, 2049, 5000, 100000, 131072};
+    const size_t sizes[] = {1, 64, 65, 1024, 1025, 2049, 5000, 100000, 131072};
     struct bench bench;
 
     bench_init(&bench, AMPLE);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         give(&bench, take(&bench, sizes[i]), sizes[i]);
-        CHECK_EQ(bench.frames.retained_bytes, bench.source.out_bytes);
+        CHECK_EQ(weir_frame_retained_bytes(&bench.frames), bench.source.out_bytes);
         give(&bench, take(&bench, sizes[i]), sizes[i]);
-        CHECK_EQ(bench.frames.retained_bytes, bench.source.out_bytes);
+        CHECK_EQ(weir_frame_retained_bytes(&bench.frames), bench.source.out_bytes);
     }
     bench_fini(&bench);
 }

@@ -349,24 +349,58 @@ WEIR_TEST(slabs, what_a_loop_holds_back_stays_in_its_slabs)
     CHECK_EQ(left, 10);
 }
 
-/* A frame that is held back keeps its slab: few are, as loops divide their bound. */
-WEIR_TEST(slabs, what_a_frame_allocator_holds_back_of_many_frames_keeps_few_slabs)
+/* A frame that is held back keeps its slab: few are. */
+WEIR_TEST(slabs, what_a_loop_holds_back_of_many_frames_keeps_few_slabs)
 {
-    enum { COUNT = 100 * FULL, STRIDE = 7919, UNITS = SIZE / WEIR_FRAME_UNIT, LISTED = 10 };
+    enum { COUNT = 100 * FULL, STRIDE = 7919, UNITS = SIZE / WEIR_FRAME_UNIT };
+    enum { LISTED = WEIR_FRAME_RETAINED_MAX / 256 / SIZE };
+    enum { EMPTY = WEIR_FRAME_RETAINED_MAX / 2 / WEIR_SLAB_BYTES };
     static void *blocks[COUNT];
-    weir_frame_allocator frames;
+    weir_loop_options options = fake_loop_options();
+    weir_loop *loop;
+
+    options.frames_retained_bytes_max = WEIR_FRAME_RETAINED_MAX;
+    if (weir_sys_is_sanitized())
+        return;
+    loop = fake_loop_new(&options);
+    for (int i = 0; i < COUNT; i++)
+        blocks[i] = weir_frame_allocate(&loop->context.frames, UNITS);
+    for (int i = 0; i < COUNT; i++) /* In an order of their own. */
+        weir_frame_release(&loop->context.frames, blocks[(size_t)i * STRIDE % COUNT], UNITS);
+    CHECK(loop->slabs.slab_count > EMPTY);
+    CHECK(loop->slabs.slab_count <= LISTED + EMPTY);
+    weir_loop_free(loop);
+}
+
+/* However little is held back, the only frame of its size does not map and unmap one each time. */
+WEIR_TEST(slabs, a_loop_that_may_hold_one_back_does)
+{
+    weir_loop_options options = fake_loop_options();
+    weir_loop *loop;
+    void *frame;
+
+    options.frames_retained_bytes_max = WEIR_SLAB_BYTES;
+    if (weir_sys_is_sanitized())
+        return;
+    loop = fake_loop_new(&options);
+    frame = weir_frame_allocate(&loop->context.frames, WEIR_FRAME_CLASSES);
+    weir_frame_release(&loop->context.frames, frame, WEIR_FRAME_CLASSES);
+    CHECK_EQ(loop->slabs.slab_count, 1);
+    weir_loop_free(loop);
+}
+
+WEIR_TEST(slabs, the_slab_that_emptied_last_is_used_next)
+{
     weir_slabs slabs;
+    void *first, *second;
 
     weir_slabs_init(&slabs, 2 * WEIR_SLAB_BYTES);
-    weir_frame_allocator_init(&frames, &slabs.memory, COUNT * SIZE);
-    frames.retained_small_bytes_max = LISTED * SIZE;
-    for (int i = 0; i < COUNT; i++)
-        blocks[i] = weir_frame_allocate(&frames, UNITS);
-    for (int i = 0; i < COUNT; i++) /* In an order of their own. */
-        weir_frame_release(&frames, blocks[(size_t)i * STRIDE % COUNT], UNITS);
-    CHECK(slabs.slab_count <= LISTED + 2);
-    weir_frame_allocator_fini(&frames);
-    CHECK_EQ(slabs.slab_count, 2);
+    first = take(&slabs, SIZE);
+    second = take(&slabs, 2 * SIZE);
+    give(&slabs, first, SIZE);
+    give(&slabs, second, 2 * SIZE);
+    CHECK(take(&slabs, SIZE) == second);
+    give(&slabs, second, SIZE);
     weir_slabs_fini(&slabs);
 }
 
@@ -377,4 +411,5 @@ WEIR_TEST(slabs, a_loop_that_is_given_a_memory_has_none)
 
     options.frames = &weir_memory_heap;
     CHECK_EQ(slabs_of_a_crowd(options, &left), 0);
+    CHECK_EQ(left, 0);
 }

@@ -539,8 +539,10 @@ static void check_hog(size_t bytes, int steps)
 
     CHECK_EQ(crowd.hog.steps, HOG_STEPS);
     CHECK(crowd.bystander.seen[0] <= steps);
-    for (int i = 1; i < 4; i++)
+    for (int i = 1; i < 4; i++) {
+        CHECK(crowd.bystander.seen[i] - crowd.bystander.seen[i - 1] >= steps - 1);
         CHECK(crowd.bystander.seen[i] - crowd.bystander.seen[i - 1] <= steps + 1);
+    }
     weir_loop_free(loop);
 }
 

@@ -429,6 +429,7 @@ WEIR_TEST(zero_copy_policy, classes_of_peers_are_learnt_apart)
 }
 
 static int peers_asked;
+static int peer_error;
 
 static int peer_of_nobody(weir_backend *backend, intptr_t native, weir_endpoint *ret_endpoint)
 {
@@ -436,10 +437,11 @@ static int peer_of_nobody(weir_backend *backend, intptr_t native, weir_endpoint 
     (void)native;
     (void)ret_endpoint;
     peers_asked++;
-    return -ENOTCONN;
+    return peer_error;
 }
 
-WEIR_TEST(zero_copy_policy, a_peer_that_the_system_does_not_tell_is_asked_for_once)
+/* Make two large writes, which the system answers so when it is asked for the peer. */
+static void write_twice(int error)
 {
     struct weir_sys_sockets sockets = weir_sys_sockets;
     struct weir_backend_ops ops;
@@ -451,12 +453,30 @@ WEIR_TEST(zero_copy_policy, a_peer_that_the_system_does_not_tell_is_asked_for_on
     ops = *fakes;
     ops.sockets = &sockets;
     sockets.peer = peer_of_nobody;
+    peer_error = error;
     t.loop->backend->ops = &ops;
     CHECK_EQ(write_one(&t, 0), FAKE_SEND);
     CHECK_EQ(write_one(&t, 0), FAKE_SEND);
-    CHECK_EQ(peers_asked, 1);
     t.loop->backend->ops = fakes;
     rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_policy, a_peer_that_the_system_does_not_tell_is_asked_for_once)
+{
+    write_twice(-ENOTCONN);
+    CHECK_EQ(peers_asked, 1);
+}
+
+/* Of a direct descriptor: there was no descriptor to ask with, or no entry. */
+WEIR_TEST(zero_copy_policy, a_peer_that_cannot_be_asked_for_now_is_asked_for_again)
+{
+    static const int errors[] = {-EMFILE, -ENFILE, -EAGAIN};
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        write_twice(errors[i]);
+        CHECK_EQ(peers_asked, 2 * (i + 1));
+    }
 }
 
 /* Stops, cancels and closes. */

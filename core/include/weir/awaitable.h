@@ -35,7 +35,8 @@
  *     transferred is reported.
  *  7. The result counts what was transferred, also beside an error.
  *  8. What completes at once goes through weir_task_complete(), which spends the executor's budget,
- *     so that a task whose awaits never suspend does not starve the others.
+ *     so that a task whose awaits never suspend does not starve the others. The count is taken for
+ *     bytes: large ones spend more.
  *
  * A bell that one task waits for, and that its own thread rings, is complete with this:
  *

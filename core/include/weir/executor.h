@@ -53,7 +53,8 @@ struct weir_executor_ops {
 /** Embed as the first member. */
 struct weir_executor {
     const struct weir_executor_ops *ops;
-    int budget; /* Inline completions left before others get their turn. Owner's thread. */
+    int budget; /* Inline completions left before others get their turn; none when it is not above
+                   0. Owner's thread. */
 };
 
 /** A queue of READY tasks, by down.next. Fields are private. */
@@ -82,8 +83,9 @@ static inline struct weir_context *weir_executor_context(weir_executor *executor
 enum { WEIR_BUDGET_BYTES = 2048 };
 
 /**
- * An operation has completed at once. It spends one, and one more for each WEIR_BUDGET_BYTES that
- * it moved, so that others wait for as many bytes at most, however large the operations are.
+ * An operation has completed at once, or a part of one, and its task goes on. It spends one, and
+ * one more for each WEIR_BUDGET_BYTES that it moved: the larger the operations, the fewer begin
+ * before others get their turn.
  */
 static inline void weir_executor_spend(weir_executor *executor, size_t bytes)
 {

@@ -23,8 +23,8 @@ typedef struct weir_frame_allocator weir_frame_allocator;
 
 enum {
     WEIR_FRAME_UNIT = 32,                          /* Bytes: the step of the size classes. */
-    WEIR_FRAME_CLASSES = 64,                       /* Up to 2 KiB exactly, in steps of a unit. */
-    WEIR_FRAME_LARGE_CLASSES = 96,                 /* Sixteen a doubling, up to 128 KiB. */
+    WEIR_FRAME_CLASSES = 32,                       /* Small: up to 1 KiB, in steps of a unit. */
+    WEIR_FRAME_LARGE_CLASSES = 112,                /* Sixteen a doubling, up to 128 KiB. */
     WEIR_FRAME_RETAINED_MAX = 4 << 20,             /* Bytes an allocator holds back by default. */
     WEIR_FRAME_SIZE_MAX = 65535 * WEIR_FRAME_UNIT, /* Bytes: the largest frame. */
 };
@@ -33,12 +33,14 @@ enum {
 struct weir_frame_allocator {
     void *free[WEIR_FRAME_CLASSES + WEIR_FRAME_LARGE_CLASSES + 1]; /* Linked by their first word. */
     weir_memory *source;
-    void
-        *freed_elsewhere; /* Stack of frames, pushed by other threads: __atomic, release/acquire. */
-    const void *owner;    /* Identity of the thread that runs the tree; NULL: any. */
-    size_t retained_bytes; /* On the free lists. */
+    void *freed_elsewhere; /* Stack, pushed by other threads: __atomic, release/acquire. */
+    const void *owner;     /* Identity of the thread that runs the tree; NULL: any. */
+    /* On the free lists, in bytes. */
+    size_t small_bytes;
+    size_t small_bytes_max; /* small_share_bytes, or what is left of the bound by large ones. */
+    size_t large_bytes;
+    size_t small_share_bytes;
     size_t retained_bytes_max;
-    size_t retained_small_bytes_max; /* From here on no frame of up to 2 KiB is added. */
     /* Counts of frames, ever: their difference is what lives. __atomic when shared. */
     size_t handed_out_count;
     size_t taken_back_count;
@@ -52,6 +54,18 @@ struct weir_frame_allocator {
  */
 WEIR_PUBLIC void weir_frame_allocator_init(weir_frame_allocator *frames, weir_memory *source,
                                            size_t retained_bytes_max);
+
+/**
+ * Small frames may be so much of what is held back: for a source that keeps more memory for each.
+ * Before the first frame is out.
+ */
+WEIR_PUBLIC void weir_frame_allocator_set_small_share(weir_frame_allocator *frames, size_t bytes);
+
+/** What is held back now, in bytes. */
+static inline size_t weir_frame_retained_bytes(const weir_frame_allocator *frames)
+{
+    return frames->small_bytes + frames->large_bytes;
+}
 
 /** For trees that run on several threads: every frame comes from the source and goes back to it. */
 WEIR_PUBLIC void weir_frame_allocator_init_shared(weir_frame_allocator *frames,
@@ -88,7 +102,7 @@ static inline void *weir_frame_allocate(weir_frame_allocator *frames, size_t uni
 
     memory = frames->free[units];
     frames->free[units] = *(void **)memory;
-    frames->retained_bytes -= units * WEIR_FRAME_UNIT;
+    frames->small_bytes -= units * WEIR_FRAME_UNIT;
     frames->handed_out_count++;
     return memory;
 }
@@ -99,13 +113,12 @@ WEIR_PUBLIC void weir_frame_release_here(weir_frame_allocator *frames, void *mem
 /** Hold a frame back for reuse, likewise. Returns false when it must be released. */
 static inline bool weir_frame_recycle(weir_frame_allocator *frames, void *memory, size_t units)
 {
-    size_t retained_bytes = frames->retained_bytes + units * WEIR_FRAME_UNIT;
+    size_t small_bytes = frames->small_bytes + units * WEIR_FRAME_UNIT;
 
-    if (WEIR_UNLIKELY(units > WEIR_FRAME_CLASSES ||
-                      retained_bytes > frames->retained_small_bytes_max))
+    if (WEIR_UNLIKELY(units > WEIR_FRAME_CLASSES || small_bytes > frames->small_bytes_max))
         return false;
     frames->taken_back_count++;
-    frames->retained_bytes = retained_bytes;
+    frames->small_bytes = small_bytes;
     *(void **)memory = frames->free[units];
     frames->free[units] = memory;
     return true;

@@ -38,9 +38,10 @@ typedef struct weir_loop_options {
                              complete without waiting; 2 KiB count as one more. 0: 256. */
     int64_t spin_ns_max;  /* Bound of the spin before sleeping; 0: 50,000; negative: never. */
     weir_memory *frames;  /* Memory for child frames; NULL: slabs of the loop's, and the heap. */
-    size_t frames_retained_bytes_max; /* Held back for reuse; 0: 4 MiB. */
+    size_t frames_retained_bytes_max; /* Held back for reuse: frames, and empty slabs; a small frame
+                                         may keep its slab besides. 0: 4 MiB. */
     size_t lent_buffer_bytes;    /* What weir_tcp_source receives into, at most 1 GiB; 0: 16 KiB and
-                                    64 bytes. Shorter messages take one receive. */
+                                    64 bytes. What does not fill one takes one receive. */
     size_t lent_bytes_max;       /* Of all such buffers; 0: 64 MiB. 32 buffers to 65,536. */
     unsigned direct_descriptors; /* Connections to hold in a table of the loop's own instead of the
                                     process's; 0: none. At most RLIMIT_NOFILE, but each loop has its

@@ -63,7 +63,8 @@ WEIR_PUBLIC void weir_scope_fini(weir_scope *scope);
  * The frame's other fields are indeterminate. Returns NULL when the allocator is exhausted.
  * Allocate the child before you accept or open what it will own: then exhaustion loses nothing.
  *
- * @size  bytes of the frame, whose first member is a weir_task
+ * @size  bytes of the frame, whose first member is a weir_task; at most WEIR_FRAME_SIZE_MAX
+ *        less the record
  */
 WEIR_PUBLIC void *weir_scope_new(weir_scope *scope, size_t size, weir_resume_fn *resume);
 

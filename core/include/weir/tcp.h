@@ -52,11 +52,11 @@ typedef struct weir_tcp_socket {
     uint32_t opening;               /* Which of its loop's connections it is, or was. */
     int16_t failure;                /* How it was lost, an errno of the kernel's; 0: it was not. */
     uint8_t state;                  /* enum tcp_state in core/io/tcp.h. */
-    bool releasing : 1; /* The descriptor's release is in flight: the closer's operation. */
-    bool resets : 1;    /* WEIR_TCP_LINGER_SECONDS is 0: closing resets. */
-    bool has_ended : 1; /* A read has met the end. */
-    unsigned
-        peer_class : 2; /* enum weir_peer_class in core/loop/zero_copy.h, once that was asked. */
+    /* Of one type, so that every compiler packs them. */
+    unsigned releasing : 1;  /* The descriptor's release is in flight: the closer's operation. */
+    unsigned resets : 1;     /* WEIR_TCP_LINGER_SECONDS is 0: closing resets. */
+    unsigned has_ended : 1;  /* A read has met the end. */
+    unsigned peer_class : 2; /* enum weir_peer_class in core/loop/zero_copy.h. */
 } weir_tcp_socket;
 
 /** Prepare a closed socket. */

@@ -55,7 +55,7 @@ WEIR_PUBLIC size_t weir_timer_cancel(weir_timer *timer);
  * Wait until the deadline.
  *
  * Completes  at or after the deadline, never before; when it is cancelled or set anew; at once when
- *            it has passed
+ *            the timer has expired, which it does when its loop looks at the clock
  * Result     {0, 0}, WEIR_CANCELLED, or WEIR_TIMED_OUT when a weir_deadline of the
  *            task passes first
  * Borrows    timer until then

@@ -42,7 +42,7 @@ struct weir_uring_entry {
 /** How the engine of a loop begins. */
 struct weir_uring_engine {
     const struct weir_backend_ops *ops;
-    const void *lending;
+    const void *lending; /* The library's. */
     weir_operation
         *deferred_first;        /* Not NULL: operations wait for room, and others behind them. */
     const uint32_t *queue_head; /* The kernel's: up to where it has taken entries. */
