@@ -143,15 +143,20 @@ struct crowd {
     int count;
 };
 
-static void crowd_init(struct crowd *t, const char *backend, int count)
+static void crowd_open(struct crowd *t, int count)
 {
     int i;
 
-    init_with_few_buffers(&t->f, backend, 4096);
     t->count = count;
     t->readers = malloc((size_t)count * sizeof *t->readers);
     for (i = 0; i < count; i++)
         reader_open(&t->f, &t->readers[i]);
+}
+
+static void crowd_init(struct crowd *t, const char *backend, int count)
+{
+    init_with_few_buffers(&t->f, backend, 4096);
+    crowd_open(t, count);
 }
 
 static void crowd_fini(struct crowd *t)
@@ -341,6 +346,50 @@ WEIR_CONTRACT_TEST(tcp_source, an_idle_connection_holds_no_buffer)
     fixture_close(&t.f, &writer);
     fixture_close(&t.f, &reader.socket);
     free(data);
+    crowd_fini(&t);
+}
+
+/* More completions than the queue holds: the receives whose completion did not fit have ended. */
+
+/* All wait, armed, and then there is more than the queue holds before the loop looks. */
+static void flood(struct crowd *t, const uint8_t *data, size_t size)
+{
+    int i;
+
+    for (i = 0; i < t->count; i++)
+        reader_wait_for_bytes(&t->f, &t->readers[i]);
+    for (i = 0; i < t->count; i++)
+        raw_send(t->readers[i].peer, data, size);
+}
+
+static void check_flood(struct crowd *t, size_t size, size_t from)
+{
+    int i;
+
+    for (i = 0; i < t->count; i++) {
+        CHECK_EQ(reader_finish(&t->f, &t->readers[i]).error, 0);
+        reader_check_pattern(&t->f, &t->readers[i], size, from);
+    }
+}
+
+WEIR_CONTRACT_TEST(tcp_source, receives_that_a_full_completion_queue_ended_are_begun_again)
+{
+    enum { COUNT = 6, BUFFER_BYTES = 100, SIZE = 100 * BUFFER_BYTES, ROUNDS = 5 };
+    const weir_loop_options options = {
+        .backend = backend, .queue_depth = 1, .lent_buffer_bytes = BUFFER_BYTES};
+    uint8_t data[SIZE];
+    struct crowd t;
+    size_t from;
+
+    fixture_init_with(&t.f, &options);
+    crowd_open(&t, COUNT);
+    for (from = 0; from < ROUNDS * SIZE; from += SIZE) {
+        pattern_fill(data, SIZE, from);
+        flood(&t, data, SIZE);
+        check_flood(&t, SIZE, from);
+    }
+    if (strcmp(backend, "epoll") != 0) /* That has no such queue. */
+        CHECK(weir_loop_statistics_get(t.f.loop).overflows > 0);
     crowd_fini(&t);
 }
 
