@@ -2,6 +2,7 @@
 
 /* Loops: which backend they get, what they count, and that they leave nothing behind. */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,90 @@ WEIR_CONTRACT_TEST(loop, it_works_without_spinning)
     CHECK_EQ(statistics.spin_hits, 0);
     CHECK_EQ(statistics.spin_misses, 0);
     fixture_fini(&f);
+}
+
+/* A dialogue of single bytes with another thread, which answers soon and not at once. */
+
+struct dialogue {
+    struct fixture f;
+    weir_tcp_socket socket;
+    int peer;
+    weir_sys_thread thread;
+};
+
+static void answer(void *argument)
+{
+    const struct dialogue *self = argument;
+    uint8_t byte;
+
+    while (raw_receive(self->peer, &byte, 1) == 1)
+        raw_send(self->peer, &byte, 1);
+}
+
+static void dialogue_init(struct dialogue *self, const weir_loop_options *options)
+{
+    fixture_init_with(&self->f, options);
+    self->peer = fixture_connect_raw(&self->f, &self->socket);
+    thread_start(&self->thread, answer, self);
+}
+
+static void dialogue_fini(struct dialogue *self)
+{
+    fixture_close(&self->f, &self->socket);
+    thread_join(&self->thread);
+    raw_close(self->peer);
+    fixture_fini(&self->f);
+}
+
+/* Returns what the loop has counted. */
+static weir_loop_statistics ask(struct dialogue *self)
+{
+    struct op write_op;
+    struct op read_op;
+    uint8_t byte;
+
+    op_write(&self->f, &write_op, &self->socket, "x", 1);
+    CHECK_EQ(op_wait(&self->f, &write_op).error, 0);
+    op_read(&self->f, &read_op, &self->socket, &byte, 1);
+    CHECK_EQ(op_wait(&self->f, &read_op).count, 1);
+    return weir_loop_statistics_get(self->f.loop);
+}
+
+/* On one, the thread that answers takes the processor, which ends the spin. */
+static void require_two_processors(void)
+{
+    cpu_set_t processors;
+
+    CHECK_EQ(sched_getaffinity(0, sizeof processors, &processors), 0);
+    if (CPU_COUNT(&processors) < 2)
+        test_skip("one processor: nobody answers while a loop spins");
+}
+
+WEIR_KERNEL_TEST(loop, it_counts_its_spins)
+{
+    const weir_loop_options options = {.backend = backend};
+    struct dialogue t;
+
+    require_two_processors();
+    dialogue_init(&t, &options);
+    while (ask(&t).spin_hits == 0)
+        ;
+    dialogue_fini(&t);
+}
+
+WEIR_KERNEL_TEST(loop, told_not_to_spin_it_never_does)
+{
+    const weir_loop_options options = {.backend = backend, .spin_ns_max = -1};
+    weir_loop_statistics statistics;
+    struct dialogue t;
+
+    dialogue_init(&t, &options);
+    do
+        statistics = ask(&t);
+    while (statistics.sleeps < 20); /* There was reason to. */
+    CHECK_EQ(statistics.spin_hits, 0);
+    CHECK_EQ(statistics.spin_misses, 0);
+    dialogue_fini(&t);
 }
 
 WEIR_CONTRACT_TEST(loop, it_works_with_a_budget_of_one)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a loop counts, on each backend. What cannot be brought about on all of them is tested where
- * it can: overflows and deferred in test_uring.c and test_kernel.c, spins in unit/test_loop.c. */
+ * it can: overflows and deferred in test_uring.c and test_kernel.c, spins in the tests of loops. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
