@@ -19,7 +19,7 @@ enum {
     DEPTH = 512,
     WINDOW = 128,       /* Connects in flight. */
     BACKLOG_MAX = 2048, /* Connections that the server has not accepted yet. */
-    LOOK_EVERY = 1000,  /* Connections: how much memory is left? */
+    LOOK_EVERY = 1000,  /* Connections, and before each table: how much memory is left? */
 };
 
 /* Values of user_data: whose completion it is. */
@@ -148,6 +148,8 @@ static bool fill(struct filling *self, const weir_scale_options *options)
 {
     unsigned looked = 0;
 
+    if (is_short_of_memory(options))
+        return false;
     while (self->finished < self->wanted && !(self->error && self->finished == self->started)) {
         start_some(self);
         if (self->started == self->finished)
@@ -205,5 +207,7 @@ unsigned weir_scale_crowd_open(weir_scale_crowd *crowd, const weir_scale_shared 
         open += filling.open;
         show_progress(open, options->connections);
     }
+    if (!*why_stopped && open < options->connections)
+        snprintf(why_stopped, size, "the tables, of which there are no more");
     return open;
 }
