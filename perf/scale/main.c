@@ -78,11 +78,17 @@ struct run {
     char why_stopped[128];
 };
 
+static void stop_server(const struct run *run)
+{
+    (void)kill(run->server, SIGKILL);
+    (void)waitpid(run->server, NULL, 0);
+}
+
 _Noreturn static void die(struct run *run, const char *what, const char *why)
 {
     fprintf(stderr, "weir-scale: %s: %s\n", what, why);
-    if (run && run->server > 0)
-        (void)kill(run->server, SIGKILL);
+    if (run)
+        stop_server(run);
     exit(1);
 }
 
@@ -358,8 +364,7 @@ int main(int argc, char **argv)
     speak(&run, &run.among);
     close_idle(&run);
     weir_scale_active_free(run.active);
-    (void)kill(run.server, SIGKILL);
-    (void)waitpid(run.server, NULL, 0);
+    stop_server(&run);
     report(&run);
     return 0;
 }
