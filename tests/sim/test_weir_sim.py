@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import unittest
+from pathlib import Path
 
 options = argparse.Namespace()
 
@@ -200,6 +201,26 @@ class Failures(unittest.TestCase):
         ended = broken("--scenario", "good", "--runs", "5")
         self.assertEqual(ended.returncode, 0, ended.stderr)
         self.assertRegex(ended.stdout, r"(?m)^good +5 +5 ")
+
+
+class Readme(unittest.TestCase):
+    """What README shows of runs is what they print now."""
+
+    maxDiff = None
+
+    def assert_shown(self, arguments):
+        if options.sanitized:
+            self.skipTest("runs take long with a sanitizer, and once is enough")
+        text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+        shown = re.search(rf"(?ms)^\$ build/bin/weir-sim ({arguments})\n(.*?)^```$", text)
+        self.assertTrue(shown, "README shows no such run")
+        self.assertEqual(shown.group(2), weir_sim(*shown.group(1).split()).stdout)
+
+    def test_a_single_run_prints_what_it_shows(self):
+        self.assert_shown(r"--scenario \w+ --seed \d+")
+
+    def test_the_table_is_the_one_it_shows(self):
+        self.assert_shown(r"--runs \d+")
 
 
 def main():
