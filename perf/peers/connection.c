@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
-peer_connection *weir_peer_connections_map(void)
+void *weir_peer_connections_map(size_t buffer_size)
 {
-    size_t size = weir_peer_connections_limit() * sizeof(peer_connection);
+    size_t size = weir_peer_connections_limit() * (sizeof(peer_connection) + buffer_size);
     void *table = mmap(NULL, size, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (table == MAP_FAILED)

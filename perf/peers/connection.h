@@ -3,9 +3,10 @@
 #define WEIR_PERF_PEERS_CONNECTION_H
 
 /*
- * The connections of the hand-written servers that give each a buffer of its own.
+ * The connections of the hand-written servers: with a buffer each, or one for all.
  */
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "peer.h"
@@ -19,10 +20,11 @@
  */
 typedef struct peer_connection {
     _Alignas(64) int fd;
-    uint32_t sent;                              /* bytes of the buffer sent back, up to received */
-    uint32_t received;                          /* bytes in the buffer */
-    char *data;                                 /* where they lie: the buffer, or one for all */
-    _Alignas(64) char buffer[PEER_BUFFER_SIZE]; /* receives only when all of it has been sent */
+    uint32_t sent;              /* bytes of the buffer sent back, up to received */
+    uint32_t received;          /* bytes in the buffer */
+    char *data;                 /* where they lie: the buffer, the one for all, or rest */
+    char *rest;                 /* what did not go out of the one for all, or NULL */
+    _Alignas(64) char buffer[]; /* receives only when all of it has been sent */
 } peer_connection;
 
 /**
@@ -31,7 +33,17 @@ typedef struct peer_connection {
  * Memory is only address space until a connection touches it, and it is touched again by the next
  * connection with that descriptor: no allocation and no free list in the servers. Every descriptor
  * has its place: see weir_peer_connections_limit.
+ *
+ * @buffer_size  of each connection: PEER_BUFFER_SIZE, or 0
  */
-peer_connection *weir_peer_connections_map(void);
+void *weir_peer_connections_map(size_t buffer_size);
+
+/** An entry of a table that was reserved with this buffer_size. */
+static inline peer_connection *weir_peer_connection_at(void *table, size_t buffer_size, int fd)
+{
+    size_t stride = sizeof(peer_connection) + buffer_size;
+
+    return (peer_connection *)(void *)((char *)table + (size_t)fd * stride);
+}
 
 #endif

@@ -11,13 +11,14 @@
  *
  * Compiled twice. With PEER_SHARED_BUFFER 0 each connection receives into its own buffer; with 1
  * all receive into the same, which stays in the cache, and only what cannot be sent at once is
- * copied.
+ * copied, to memory that is held until it has been sent.
  */
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -27,6 +28,7 @@
 
 enum {
     EVENTS_MAX = 1024,
+    BUFFER_SIZE = PEER_SHARED_BUFFER ? 0 : PEER_BUFFER_SIZE, /* of a connection */
     ROUNDS_MAX = 16, /* full buffers echoed for one connection before the others get their turn */
 };
 
@@ -38,13 +40,18 @@ typedef enum progress {
 } progress;
 
 typedef struct server {
-    peer_connection *connections; /* by descriptor */
+    void *connections; /* by descriptor */
     int epoll;
     int listener;
     int signals;
     bool accepting; /* false after running out of descriptors, until one is closed */
     bool running;
 } server;
+
+static peer_connection *connection_at(const server *self, int fd)
+{
+    return weir_peer_connection_at(self->connections, BUFFER_SIZE, fd);
+}
 
 static void watch(server *self, int operation, int fd, uint32_t events)
 {
@@ -63,8 +70,9 @@ static void connections_accept(server *self)
     for (;;) {
         int fd = accept4(self->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            self->connections[fd].fd = fd;
-            self->connections[fd].sent = self->connections[fd].received = 0;
+            peer_connection *connection = connection_at(self, fd);
+            connection->fd = fd;
+            connection->sent = connection->received = 0;
             connection_watch(self, EPOLL_CTL_ADD, fd);
         } else if (errno != ECONNABORTED && errno != EPROTO) {
             self->accepting = errno == EAGAIN;
@@ -73,8 +81,15 @@ static void connections_accept(server *self)
     }
 }
 
+static void connection_forget_rest(peer_connection *connection)
+{
+    free(connection->rest);
+    connection->rest = NULL;
+}
+
 static void connection_close(server *self, peer_connection *connection)
 {
+    connection_forget_rest(connection);
     close(connection->fd);
     if (!self->accepting)
         connections_accept(self);
@@ -83,11 +98,16 @@ static void connection_close(server *self, peer_connection *connection)
 /* The socket takes no more: the next connection is about to receive into the same buffer. */
 static void connection_keep_rest(peer_connection *connection)
 {
-    if (connection->data == connection->buffer)
+    if (!PEER_SHARED_BUFFER || connection->rest)
         return;
-    memcpy(connection->buffer + connection->sent, connection->data + connection->sent,
-           connection->received - connection->sent);
-    connection->data = connection->buffer;
+    uint32_t size = connection->received - connection->sent;
+    connection->rest = malloc(size);
+    if (!connection->rest)
+        weir_peer_die("malloc", ENOMEM);
+    memcpy(connection->rest, connection->data + connection->sent, size);
+    connection->data = connection->rest;
+    connection->sent = 0;
+    connection->received = size;
 }
 
 /* There is something left to send. */
@@ -104,6 +124,8 @@ static progress connection_send(peer_connection *connection)
             return PROGRESS_CLOSED;
         connection->sent += (uint32_t)n;
     } while (connection->sent < connection->received);
+    if (PEER_SHARED_BUFFER && connection->rest)
+        connection_forget_rest(connection);
     return PROGRESS_DONE;
 }
 
@@ -157,7 +179,7 @@ static void event_dispatch(server *self, const struct epoll_event *event)
     else if (fd == self->signals)
         self->running = false;
     else
-        connection_serve(self, &self->connections[fd], event->events);
+        connection_serve(self, connection_at(self, fd), event->events);
 }
 
 static void serve(server *self)
@@ -180,7 +202,7 @@ int main(int argc, char **argv)
     self.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (self.epoll < 0)
         weir_peer_die("epoll_create1", errno);
-    self.connections = weir_peer_connections_map();
+    self.connections = weir_peer_connections_map(BUFFER_SIZE);
     self.signals = weir_peer_signals_open();
     self.listener = weir_peer_listen(&options, SOCK_NONBLOCK);
     watch(&self, EPOLL_CTL_ADD, self.signals, EPOLLIN);

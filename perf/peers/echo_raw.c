@@ -30,12 +30,17 @@ typedef enum operation {
 
 typedef struct server {
     struct io_uring ring;
-    peer_connection *connections; /* by descriptor */
+    void *connections; /* by descriptor */
     int listener;
     bool accepting; /* false after running out of descriptors, until one is closed */
     bool has_room;  /* one was closed since accepting started */
     bool running;
 } server;
+
+static peer_connection *connection_at(const server *self, int fd)
+{
+    return weir_peer_connection_at(self->connections, PEER_BUFFER_SIZE, fd);
+}
 
 static void sqe_mark(struct io_uring_sqe *sqe, operation what, int fd)
 {
@@ -86,7 +91,7 @@ static void accept_done(server *self, int result, bool more)
     if (!more)
         self->accepting = false;
     if (result >= 0) {
-        peer_connection *connection = &self->connections[result];
+        peer_connection *connection = connection_at(self, result);
         connection->fd = result;
         recv_start(self, connection);
     }
@@ -122,13 +127,13 @@ static void send_done(server *self, peer_connection *connection, int result)
 
 static void completion_dispatch(server *self, const struct io_uring_cqe *cqe)
 {
-    uint64_t fd = cqe->user_data >> 2;
+    int fd = (int)(cqe->user_data >> 2);
     switch ((operation)(cqe->user_data & 3)) {
     case OPERATION_RECV:
-        recv_done(self, &self->connections[fd], cqe->res);
+        recv_done(self, connection_at(self, fd), cqe->res);
         break;
     case OPERATION_SEND:
-        send_done(self, &self->connections[fd], cqe->res);
+        send_done(self, connection_at(self, fd), cqe->res);
         break;
     case OPERATION_ACCEPT:
         accept_done(self, cqe->res, (cqe->flags & IORING_CQE_F_MORE) != 0);
@@ -166,7 +171,7 @@ int main(int argc, char **argv)
     weir_peer_options_parse(&options, argc, argv);
     server self = {.running = true};
     ring_open(&self.ring);
-    self.connections = weir_peer_connections_map();
+    self.connections = weir_peer_connections_map(PEER_BUFFER_SIZE);
     int signals = weir_peer_signals_open();
     self.listener = weir_peer_listen(&options, 0);
     signal_wait(&self, signals);
