@@ -149,6 +149,7 @@ struct uring {
     weir_backend base;
     weir_operation *deferred_first; /* Operations and cancels that found no room, oldest first. */
     struct uring_queue queue;
+    unsigned at_once; /* Sends that are tried at once before the next completions. */
 
     struct io_uring ring;
     weir_operation *deferred_last;
@@ -162,7 +163,6 @@ struct uring {
     struct uring *next;             /* All rings of the process: see wait.c. */
     bool has_registered_descriptor; /* With the thread that started the ring. */
     uint32_t thread;                /* Names that thread. */
-    unsigned at_once;               /* Sends that are tried at once before the next completions. */
     bool is_message_able;           /* Rings can wake each other by message. */
     bool is_reaping;                /* Entries are delivered that are not given back. */
     bool is_overflowing;            /* The kernel holds completions back: counted once. */

@@ -35,6 +35,7 @@ SAME_MEMBER(struct weir_uring_engine, queue_tail, struct uring, queue.tail);
 SAME_MEMBER(struct weir_uring_engine, entries, struct uring, queue.entries);
 SAME_MEMBER(struct weir_uring_engine, entry_count, struct uring, queue.count);
 SAME_MEMBER(struct weir_uring_engine, entry_mask, struct uring, queue.mask);
+SAME_MEMBER(struct weir_uring_engine, at_once, struct uring, at_once);
 SAME_MEMBER(struct weir_uring_loop, engine, struct weir_loop, backend);
 SAME_MEMBER(struct weir_uring_loop, zero_copy_bytes, struct weir_loop, zero_copy_bytes);
 

@@ -50,6 +50,7 @@ struct weir_uring_engine {
     struct weir_uring_entry *entries;
     uint32_t entry_count;
     uint32_t entry_mask;
+    unsigned at_once; /* Sends that the library is to try without an entry. */
 };
 
 /** How a loop begins. */
@@ -110,12 +111,14 @@ static inline const struct weir_uring_engine *weir_uring_engine_of(const weir_lo
     return weir_uring_loop_of(loop)->engine;
 }
 
-/** The next free entry, or NULL: this is no engine, or it has no room. */
-static inline struct weir_uring_entry *weir_uring_next_entry(const struct weir_uring_engine *engine)
+/** The next free entry, or NULL: this is no engine, it has no room, or it sends without one. */
+static inline struct weir_uring_entry *weir_uring_next_entry(const struct weir_uring_engine *engine,
+                                                             bool is_send)
 {
     uint32_t tail;
 
-    if (WEIR_UNLIKELY(engine->ops != WEIR_URING_ABI.backend || engine->deferred_first))
+    if (WEIR_UNLIKELY(engine->ops != WEIR_URING_ABI.backend || engine->deferred_first ||
+                      (is_send && engine->at_once)))
         return NULL;
     tail = *engine->queue_tail;
     if (WEIR_UNLIKELY(tail - *engine->queue_head >= engine->entry_count))
@@ -148,7 +151,8 @@ static inline struct weir_uring_entry *weir_uring_start(const weir_task *task,
     if (is_whole_write &&
         WEIR_UNLIKELY(size >= weir_uring_loop_of(socket->handle.loop)->zero_copy_bytes))
         return NULL;
-    return weir_uring_next_entry(weir_uring_engine_of(socket->handle.loop));
+    return weir_uring_next_entry(weir_uring_engine_of(socket->handle.loop),
+                                 direction == WEIR_WRITING);
 }
 
 /** Fill the entry with a transfer whose operation is the task's, and suspend the task. */

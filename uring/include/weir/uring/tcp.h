@@ -17,9 +17,9 @@
  *      weir_task_init(&self->task, weir_uring_is(loop) ? native_resume : portable_resume);
  *
  * What is not usual is left to the library: the task is stopped, the socket closed, the submission
- * queue full, the buffer empty, or so large that it may be sent without a copy. Code that includes
- * this header links only with a library of the same minor version. docs/guide/08-native.md says
- * what it gains.
+ * queue full, the ring so quiet that a send is tried without an entry, the buffer empty, or so
+ * large that it may be sent without a copy. Code that includes this header links only with a
+ * library of the same minor version. docs/guide/08-native.md says what it gains.
  *
  * Source: uring/native/native.c. Tests: tests/native/.
  */
