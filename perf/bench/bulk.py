@@ -16,7 +16,7 @@ from process import BenchError, Server, cpu_clock
 from ratios import floor_of, floors_of, mean_of, names_of, ratio_of
 from sample import CLIENTS, Rounds, client_cpu_of, heading, programs_check, samples_take
 from servers import BULK_FLOORS, BULKS
-from stats import coverage_text, median_of, ratio_text
+from stats import UNDECIDED, coverage_text, median_of, ratio_text
 
 CLIENT_BYTES = 256 * 1024
 SIZES = (16 * 1024, 64 * 1024, 256 * 1024, 1024 * 1024)
@@ -151,7 +151,7 @@ def bulk_show(bulk):
         f"medians of {bulk['rounds']} interleaved rounds of {bulk['seconds']:g} s; then the ratio"
         f" to the better of {', '.join(floors_of(bulk, BULK_FLOORS))}, round by round,",
         f"and the interval that covers its median with {coverage_text(bulk['rounds'])};"
-        " ?: undecided",
+        f" ?: {UNDECIDED}",
     )
     kinds = dict.fromkeys((row["client"], row["direction"]) for row in bulk["rows"])
     for client, direction in kinds:

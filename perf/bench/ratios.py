@@ -61,6 +61,13 @@ def mean_of(rows, field, server, floors):
     return geometric_mean([column for column in columns if column])
 
 
+def floor_mean_of(rows, field, floors, references):
+    """The same of the better floor of each row, to the better of the references."""
+    best = [(row, floor_of(row, field, floors)) for row in rows]
+    columns = [ratios_or_none(row, field, floor, references) for row, floor in best if floor]
+    return geometric_mean([column for column in columns if column])
+
+
 def best_peer(table, field):
     """The peer whose mean over the table is the lowest, or None."""
     means = {peer: mean_of(table["rows"], field, peer, floors_of(table))

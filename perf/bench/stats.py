@@ -15,6 +15,7 @@ from dataclasses import dataclass
 CONFIDENCE = 0.95
 CONFIDENCE_MIN = 0.9  # below this an interval supports no verdict: fewer than five rounds
 PARITY = 1.03  # a ratio below this is not called a difference
+UNDECIDED = "undecided: the interval contains 1, or is wider than the median is away from 1"
 
 
 def interval_coverage(count, rank):
@@ -60,11 +61,13 @@ class Ratio:
         return interval_coverage(self.count, interval_rank(self.count)) >= CONFIDENCE_MIN
 
     def is_undecided(self):
-        """Whether more or less than 1 cannot be told: the interval reaches to the other side."""
-        return not self.is_enough() or self.low <= 1 <= self.high
+        """Whether more or less than 1 cannot be told: see UNDECIDED."""
+        is_wide = self.high - self.low > abs(self.median - 1)
+        return not self.is_enough() or is_wide or self.low <= 1 <= self.high
 
     def verdict(self, limit=PARITY):
-        """Whether a cost is below the limit: what holds has to hold up to the upper bound."""
+        """Whether a cost is below the limit: what holds has to hold up to the upper bound, however
+        wide the interval is."""
         if not self.is_enough():
             return "too few"
         if self.high < limit:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from process import BenchError
 from sample import Rounds, heading, programs_check, samples_take
 from servers import SUITES
-from stats import Ratio, coverage_text, geometric_mean
+from stats import UNDECIDED, Ratio, coverage_text, geometric_mean
 
 PAIRS = (("weir-uring", "asio-uring"), ("weir-epoll", "asio-epoll"), ("weir-uring", "asio-epoll"))
 GRACE_SECONDS = 30  # of a row that does not end
@@ -115,7 +115,8 @@ def suite_show(suite):
         f"medians of {suite['rounds']} interleaved rounds of {suite['seconds']:g} s, a second; then"
         " the time that weir needs, to Asio's on the same",
         "interface, round by round, with the interval that covers its median with"
-        f" {coverage_text(suite['rounds'])}; ?: undecided",
+        f" {coverage_text(suite['rounds'])};",
+        f"?: {UNDECIDED}",
     )
     programs = [contender.name for contender in SUITES]
     names = "".join(f"{name:>12}" for name in programs)

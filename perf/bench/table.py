@@ -17,7 +17,7 @@ from sample import (
     progress,
     samples_take,
 )
-from stats import coverage_text, median_of, ratio_text
+from stats import UNDECIDED, coverage_text, median_of, ratio_text
 
 # Field of a sample, how it is called, what a printed unit is, digits.
 FIELDS = (
@@ -106,7 +106,7 @@ def table_heading(table, title):
         f" to the best of {', '.join(floors_of(table))} in that column,",
         "round by round, and the interval that covers its median with"
         f" {coverage_text(table['rounds'])} (order statistics); calls: system calls a message;",
-        "?: undecided, for the interval is wider than the distance from 1",
+        f"?: {UNDECIDED}",
     )
 
 
