@@ -7,9 +7,11 @@ In each they stand between two markers, and are made of the results alone.
 from aims import TRANSFERS, aims_of, counts_of
 from markdown import (
     PLACES,
-    aims_grid,
+    aims_grid_long,
     bulk_means_grid,
     grid,
+    items,
+    long,
     long_cell,
     size_text,
     spin_grid,
@@ -19,10 +21,12 @@ from markdown import (
     words,
 )
 from process import BenchError
-from ratios import floors_of, names_of
-from servers import BULK_FLOORS, BULK_TITLES, SUITES
+from ratios import floors_of, mean_of, names_of
+from reasons import reasons
+from servers import BULK_FLOORS, BULK_TITLES, NATIVES, SUITES
+from stats import UNDECIDED
 from suite import PAIRS, rate_of, rate_text, time_of, time_text, unit_of
-from summary import cpu_grid, means_grid, summary
+from summary import AIMS_WORDS, COUNT_WORDS, cpu_grid, means_grid, summary
 from table import FIELDS
 
 BEGIN, END = "<!-- numbers -->", "<!-- end of numbers -->"
@@ -31,10 +35,13 @@ TRANSFER_FIELDS = (("rate", "MiB a second", 1), ("cpu_ns", "server CPU a MiB, us
 
 def figures(results):
     """Every row of every block."""
-    parts = []
+    parts = [words(f"`?` marks a ratio that is {UNDECIDED}.")]
     aims = aims_of(results)
     if aims:
-        parts.append("## What weir holds itself to\n\n" + aims_grid(aims))
+        parts += ["## What weir holds itself to\n", words(AIMS_WORDS), aims_grid_long(aims)]
+        found = list(reasons(results, aims))
+        parts += ["What does not hold, and what the same samples say of it:\n",
+                  items(found)] if found else []
     for name, text in (("table", table_text), ("bulk", bulk_text), ("suite", suite_text),
                        ("spin", spin_text)):
         if results.get(name):
@@ -57,8 +64,10 @@ def table_text(results, taken):
     table = results["table"]
     parts = ["## Echoes\n", words(f"{taken}. Ratios are to the better floor of the row. First the"
                                   " geometric means: CPU a message by place and size, then the rest"
-                                  " over all rows."),
-             cpu_grid(table), means_grid(table, counts_of(results))]
+                                  " over all rows; no floor is 1 where the better one differs"
+                                  " from row to row. "
+                                  f"{COUNT_WORDS.format(full=', or 16 KiB')}."),
+             cpu_grid(table), means_grid(table, counts_of(results)), *native_parts(results)]
     for field, title, scale, digits in FIELDS:
         parts.append(f"### {title[0].upper()}{title[1:]}\n")
         parts += field_grids(table, field, scale, digits)
@@ -69,6 +78,28 @@ def table_text(results, taken):
 def connections_head(client, size, rows):
     counts = [f"{row['connections']:,}" for row in rows]
     return [f"{size_text(size)}, client on the {PLACES[client]}; connections:", *counts]
+
+
+def native_parts(results):
+    """What the native layer costs, to the portable one that receives in the same way."""
+    table, counts = results["table"], counts_of(results)["instructions"]
+    pairs = [pair for pair in NATIVES.items() if set(pair) <= set(names_of(table))]
+    if not pairs:
+        return
+    groups = [(f"CPU a message, {size_text(size)}, client on the {PLACES[client]}", rows)
+              for (client, size), rows in groups_of(table["rows"], "client", "size")]
+    lines = [[text, *(long(mean_of(rows, "cpu_ns", native, [portable]))
+                      for native, portable in pairs)]
+             for text, rows in [*groups, ("CPU a message, all rows", table["rows"])]]
+    if all(name in counts for pair in pairs for name in pair):
+        lines.append(["user instructions a message", *(
+            f"{counts[native]:,.0f} instead of {counts[portable]:,.0f}"
+            for native, portable in pairs)])
+    yield "### Native against portable\n"
+    yield words("The native layer to the portable one that receives in the same way: geometric"
+                " means over the numbers of connections.")
+    yield grid(["what", *(f"{title_of(native)} to {title_of(portable)}"
+                          for native, portable in pairs)], lines)
 
 
 def field_grids(table, field, scale, digits):
@@ -82,7 +113,7 @@ def field_grids(table, field, scale, digits):
 def calls_grids(table):
     for (size, client), rows in groups_of(table["rows"], "size", "client"):
         yield grid(connections_head(client, size, rows), (
-            [title_of(name), *("" if (calls := row["calls"].get(name)) is None else f"{calls:.2f}"
+            [title_of(name), *("-" if (calls := row["calls"].get(name)) is None else f"{calls:.2f}"
                                for row in rows)]
             for name in names_of(table)))
 
@@ -119,7 +150,8 @@ def suite_text(results, taken):
             for name, row in suite["samples"].items())
     return "\n".join((
         "## Rows of Corosio's benchmark suite\n",
-        words(f"{taken}, one thread on one core. Below 1 weir is faster."),
+        words(f"{taken}, one thread on one core. Below 1 weir is faster. Which rows these are, and"
+              " what is left out, is in [suite.h](../perf/suite/suite.h)."),
         suite_means_grid(suite), grid(head, rows)))
 
 

@@ -3,21 +3,22 @@
 
 import textwrap
 
-from aims import TRANSFERS
+from aims import TRANSFERS, TRANSFER_FIELDS, scope_of, value_of
 from bulk import MIB
-from ratios import floor_of, mean_of, ratio_of
+from ratios import floor_of, mean_of, names_of, ratio_of
 from servers import BULK_TITLES, SUITES, TITLES
-from spin import gain_verdict, loss_verdict
+from spin import ENDS, gain_verdict, loss_verdict
 from stats import Ratio, coverage_text, median_of, paired
 from suite import PAIRS, mean_time_of
 
+WIDTH = 118
 PLACES = {"other": "other core", "same": "same core"}
 BACKEND_TITLES = {"uring": "io_uring", "epoll": "epoll"}
 
 
 def words(text):
     """A paragraph."""
-    return textwrap.fill(text, 110, break_on_hyphens=False) + "\n"
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False) + "\n"
 
 
 def grid(head, rows):
@@ -37,6 +38,12 @@ def title_of(name, titles=TITLES):
     return titles.get(name) or name
 
 
+def items(texts):
+    """A list, lines as long as those of a paragraph."""
+    return "\n".join(textwrap.fill(text, WIDTH, initial_indent="* ", subsequent_indent="  ",
+                                   break_on_hyphens=False) for text in texts) + "\n"
+
+
 def mark(ratio):
     return "?" if ratio.is_undecided() else ""
 
@@ -49,6 +56,11 @@ def short(ratio):
 def long(ratio):
     """A ratio with its interval."""
     return f"{ratio.median:.2f} ({ratio.interval_text()}){mark(ratio)}" if ratio else "failed"
+
+
+def judged(ratio):
+    """A ratio with its interval, and whether it holds as that of a cost to the floor."""
+    return f"{ratio.median:.2f} ({ratio.interval_text()}): {ratio.verdict()}"
 
 
 def long_cell(row, field, server, floors, scale=1, digits=0):
@@ -64,20 +76,69 @@ def long_cell(row, field, server, floors, scale=1, digits=0):
 # ---- Aims
 
 
-def aims_grid(aims):
-    """A title, and below it servers and scopes."""
-    rows, title = [], None
-    for aim in aims:
-        what = aim.title if aim.title != title else ""
-        title = aim.title
-        server = title_of(aim.server, BULK_TITLES if aim.title.startswith("bulk") else TITLES)
-        whom = f"{server}, {aim.scope}" if aim.scope else server
-        rows.append([what, whom, aim.figure_text(), f"{aim.limit:g}", aim.verdict(),
-                     aim.rows_text()])
-    return grid(["what", "server", "figure", "below", "", "single rows"], rows)
+NONE = "-"
+TO_THE_FLOOR = {"parity", "bulk"}  # kinds of aims whose figure is a ratio to it
+
+
+def server_of(aim):
+    return title_of(aim.server, BULK_TITLES if aim.kind == "bulk" else TITLES)
+
+
+def floor_cell(aim):
+    return "1" if aim.kind in TO_THE_FLOOR else aim.floor_text() or NONE
+
+
+def size_cell(aim):
+    """The figure of one size, and the floor's."""
+    if aim is None or aim.figure is None:
+        return NONE
+    digits = 2 if isinstance(aim.figure, Ratio) else 3
+    unsure = "?" if aim.verdict() in ("undecided", "too few") else ""
+    floor = f", floor {value_of(aim.floor):.{digits}f}" if aim.floor else ""
+    return f"{value_of(aim.figure):.{digits}f}{unsure}{floor}"
+
+
+def aims_grid(aims, sizes):
+    """A line an aim; the sizes are columns."""
+    parts = {(aim.title, aim.server, aim.scope): aim for aim in aims}
+    scopes = [scope_of(size) for size in sizes] if len(sizes) > 1 else []
+    head = ["what", "server", "below", "figure", "verdict",
+            *(size_text(size) for size in sizes if scopes), "better floor", "single rows"]
+    return grid(head, (
+        [aim.title, server_of(aim), f"{aim.limit:g}", aim.figure_text(), aim.verdict(),
+         *(size_cell(parts.get((aim.title, aim.server, scope))) for scope in scopes),
+         floor_cell(aim), aim.rows_text() or NONE]
+        for aim in aims if not aim.scope))
+
+
+def aims_grid_long(aims):
+    """A line an aim and size."""
+    head = ["what", "server", "rows", "below", "figure", "verdict", "better floor", "single rows"]
+    return grid(head, (
+        [aim.title, server_of(aim), aim.scope or "all", f"{aim.limit:g}", aim.figure_text(),
+         aim.verdict(), floor_cell(aim), aim.rows_text() or NONE]
+        for aim in aims))
 
 
 # ---- Bulk
+
+
+def bulk_short_grid(bulk, floors, shown):
+    """CPU and time of those shown, over all sizes and places; of what is to cost no more than the
+    floor, a verdict."""
+    kinds = [(direction, field) for direction in TRANSFERS for field in TRANSFER_FIELDS]
+    head = ["server", *(f"{TRANSFERS[direction]}: {TRANSFER_FIELDS[field]}"
+                        for direction, field in kinds)]
+    rows = {direction: [row for row in bulk["rows"] if row["direction"] == direction]
+            for direction in TRANSFERS}
+    claiming = names_of(bulk, "weir")
+
+    def cell(name, direction, field):
+        ratio = mean_of(rows[direction], field, name, floors)
+        return judged(ratio) if ratio and name in claiming else long(ratio)
+
+    return grid(head, ([title_of(name, BULK_TITLES), *(cell(name, *kind) for kind in kinds)]
+                       for name in names_of(bulk) if name in shown))
 
 
 def bulk_means_grid(bulk, direction, floors):
@@ -124,19 +185,20 @@ def spin_cell(row, ends):
             f" {medians[1]:.1f}{verdict}")
 
 
-def spin_grid(spin):
-    """A line a place, a load and who spins; a column a backend."""
+def spin_grid(spin, shown=None):
+    """A line a place, a load and who spins, of all or one that is shown; a column a backend."""
     backends = list(dict.fromkeys(row["backend"] for row in spin["rows"]))
-    lines = {}
+    lines, wanted = {}, [shown] if shown else [ends for ends in ENDS if ends != "neither"]
     for row in spin["rows"]:
-        for ends in [ends for ends in row["samples"] if ends != "neither"]:
+        for ends in [ends for ends in row["samples"] if ends in wanted]:
             plural = "" if row["connections"] == 1 else "s"
-            what = f"{ends}; {row['place']}, {row['connections']} connection{plural}"
+            who = "" if shown else f"{ends}; "
+            what = f"{who}{row['place']}, {row['connections']} connection{plural}"
             lines.setdefault(what, {})[row["backend"]] = spin_cell(row, ends)
     rows = [[what, *(cells.get(it, "") for it in backends)] for what, cells in lines.items()]
     rows.append(["CPU of a core while idle", *(f"{100 * spin['idle'][it]:.3f} %"
                                                for it in backends)])
-    return grid(["who spins", *(BACKEND_TITLES[it] for it in backends)], rows)
+    return grid(["where" if shown else "who spins; where", *(BACKEND_TITLES[it] for it in backends)], rows)
 
 
 # ---- Words

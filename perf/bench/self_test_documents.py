@@ -2,6 +2,7 @@
 """Of perf/bench/self_test: aims, bulk transfers, the suite, the file of a run, documents."""
 
 import json
+import re
 import tempfile
 import unittest
 from pathlib import Path
@@ -21,6 +22,7 @@ from fixtures import (
 )
 from markdown import size_text
 from process import BenchError
+from reasons import reasons
 from results import Results, results_read
 from suite import suite_show
 from summary import summary
@@ -47,20 +49,36 @@ class Aims(unittest.TestCase):
         self.assertRegex(text, r"to libuv, client on the same core, from 64 connections up, below"
                                r" 0\.75\n    weir-uring: 0\.71.*: holds; of 1 rows 1 hold\n")
         self.assertRegex(text, r"to Asio coroutines on epoll, client on the same .*0\.75\n    weir-"
-                               r"uring: 0\.9.*: fails; of 1 rows 1 fail\n      fails: client on the"
-                               r" same core, 64 x 64 bytes: 0\.9")
+                               r"uring: 0\.9.*: fails; of 1 rows 1 fail\n      the better floor: 0\.9"
+                               r".*: fails\n      fails: client on the same core, 64 x 64 bytes: 0")
         self.assertRegex(text, r"best peer's: Asio coroutines on epoll, below 1\n"
-                               r"    weir-uring: 0\.9.*: undecided\n")
+                               r"    weir-uring: 0\.9.*: undecided; of 2 rows 2 undecided\n")
 
     def test_those_that_were_counted(self):
         text = aims_text(table_of(COSTS))
         self.assertIn("idle connection, below 512\n    weir-uring: 500: holds\n", text)
         self.assertIn("message of 64 bytes, below 350\n    weir-uring: 351: fails\n", text)
+        self.assertIn("median of the rows, below 0.05\n    weir-uring: 2.000: fails; of 2 rows", text)
+        self.assertNotIn("system calls", aims_text(table_of(COSTS, connections=8)))
+
+    def test_beside_asio_on_io_uring_only_the_same_core_counts(self):
+        costs = {**COSTS, "asio-coroutines-uring": [1200] * 5}
+        text = aims_text(table_of(costs))
+        self.assertRegex(text, r"on io_uring, client on the same core, [^\n]*below 0\.9\n"
+                               r"    weir-uring: 0\.83.*: holds;")
+        self.assertNotIn("on io_uring, client on the other", text)
+
+    def test_the_better_floor_is_that_of_each_row(self):
+        costs = {**COSTS, "raw-uring": [900] * 5}
+        aims = aims_of({"table": table_of(costs)})
+        floors = {round(aim.floor.median, 3) for aim in aims
+                  if aim.kind == "rival" and "libuv" in aim.title}
+        self.assertEqual(floors, {0.643})  # 900 of 1,400
 
     def test_of_several_sizes_each_stands_alone_too(self):
         text = aims_text(table_of(COSTS, sizes=(64, 1024)))
-        self.assertRegex(text, r"weir-uring: 0\.71.* of 2 rows 2 hold\n"
-                               r"    weir-uring, 64 bytes: 0\.71.* of 1 rows 1 hold\n"
+        self.assertRegex(text, r"weir-uring: 0\.71.* of 2 rows 2 hold\n.*floor.*\n"
+                               r"    weir-uring, 64 bytes: 0\.71.* of 1 rows 1 hold\n.*floor.*\n"
                                r"    weir-uring, 1,024 bytes: 0\.71")
 
     def test_few_connections_are_not_asked_to_beat_the_rivals(self):
@@ -79,6 +97,44 @@ class Aims(unittest.TestCase):
                  if "sending" in aim.title}
         self.assertEqual(found, {("CPU", "weir-uring"): "holds", ("CPU", "weir-epoll"): "holds",
                                  ("time", "weir-uring"): "holds", ("time", "weir-epoll"): "fails"})
+
+
+class Reasons(unittest.TestCase):
+    def texts(self, **results):
+        results = {**results_of(), **results}
+        return {text.split(",")[0].split(":")[0].split(".")[0]: text
+                for text in reasons(results, aims_of(results))}
+
+    def test_what_holds_needs_none(self):
+        self.assertNotIn("Resident bytes of an idle connection", self.texts())
+
+    def test_the_floors_miss_what_weir_misses(self):
+        counts = [{"server": name, "instructions": count}
+                  for name, count in (("weir-uring", 400), ("raw-uring", 100), ("raw-multishot", 250))]
+        text = next(text for text in reasons(*self.with_aims(counts)) if "libuv" in text)
+        self.assertIn("of the 2 figures that do not hold for weir, 2 do not hold for the better", text)
+        self.assertIn("takes a floor 1,000 ns or more, of which its own code is 250 instr", text)
+        self.assertIn(" 75 % are the kernel's", text)
+        text = next(text for text in reasons(*self.with_aims(counts)) if "Instructions" in text)
+        self.assertIn("take 100 (by hand: io_uring, one-shot), 250 (by hand: io_uring, mult", text)
+        self.assertTrue(text.endswith("weir, io_uring adds 150."))
+
+    def with_aims(self, counts):
+        results = {**results_of(), "instructions": counts}
+        return results, aims_of(results)
+
+    def test_bytes_are_of_the_struct_or_beside_it(self):
+        idle = [{"server": "weir-uring", "bytes_64": 600, "bytes_16384": 700, "frame": 448}]
+        text = self.texts(idle=idle)["Resident bytes of an idle connection"]
+        self.assertIn("struct has 448, what is kept beside it 152.", text)
+
+    def test_calls_stand_beside_those_of_the_floor(self):
+        table = table_of(COSTS)
+        for row in table["rows"]:
+            row["calls"]["raw-multishot"] = 0.04
+        text = self.texts(table=table)["System calls (and those of the floor that receives in the"
+                                       " same way)"]
+        self.assertIn("weir, io_uring: 2.000 (0.040) with the client on the other core, 2.0", text)
 
 
 class Bulk(unittest.TestCase):
@@ -136,12 +192,23 @@ class Documents(unittest.TestCase):
         text = summary(results_of())
         self.assertIn("Taken on a virtual machine (a CPU, 2 cores, Linux 6.1), 2026-01-31, 5 inter",
                       text)
-        self.assertIn("| client on | other core, 64 B | same core, 64 B | all rows |\n", text)
-        self.assertIn("| libuv | 1.40 | 1.40 | 1.40 (1.40-1.50) |\n", text)
-        self.assertRegex(text, r"\| weir, io_uring \| 1\.00.* \| 500 \| 700 \| 351 \| 2\.00 \|\n")
-        self.assertIn("of an idle connection | weir, io_uring | 500 | 512 | holds |  |\n", text)
-        self.assertRegex(text, r"\| weir, epoll \| 1\.20 \| 1\.20 \S+ \| 1\.20 \S+ \|\n")
-        self.assertRegex(text, r"\| 2 rows \| 0\.50 .*\| 1\.00")
+        self.assertIn("| server | CPU, other core | CPU, same core | CPU, all rows |", text)
+        self.assertIn("| libuv | 1.40 | 1.40 | 1.40 (1.40-1.50) |", text)
+        self.assertRegex(text, r"\| weir, io_uring \| 1\.00.* \| 500 \| 351 \| 2\.00 \|\n")
+        self.assertIn("of an idle connection | weir, io_uring | 512 | 500 | holds | - | - |\n", text)
+        self.assertRegex(text, r"\| weir, epoll \| 1\.20 \S+: fails \| 1\.20 \S+: fails \|")
+        self.assertRegex(text, r"2\srows of Corosio's[^|]*0\.50\s\(")
+        self.assertIn("* p99, to the best peer's, the rows furthest away. weir, io_uring: 0.91", text)
+
+    def test_a_size_is_a_column_of_the_aims(self):
+        text = summary(results_of(table_of(COSTS, sizes=(64, 1024))))
+        self.assertIn("| figure | verdict | 64 B | 1 KiB | better floor | single rows |\n", text)
+        self.assertRegex(text, r"\| 0\.75 \| \S+ \S+ \| fails \| 0\.91, floor 0\.91 \| ")
+
+    def test_every_line_says_what_it_is_of(self):
+        for text in (summary(results_of()), figures(results_of())):
+            self.assertNotRegex(text, r"(?m)^\|\s*\|")
+            self.assertNotRegex(text, r"\|  +\|")
 
     def test_the_figures_have_a_cell_a_row(self):
         text = figures(results_of())
@@ -149,6 +216,17 @@ class Documents(unittest.TestCase):
         self.assertIn("| libuv | 1,400; 1.40 (1.40-1.50) |\n", text)
         self.assertIn("| by hand: io_uring, one-shot | 1,000; 1 |\n", text)
         self.assertIn("| `post/1000` | tasks | 2.00 M | 1.00 M | failed | 1.00 M | failed |", text)
+
+    def test_the_native_layer_stands_beside_the_portable(self):
+        table = table_of({**COSTS, "weir-native": [800] * 5})
+        results = {**results_of(table), "instructions": [
+            {"server": "weir-uring", "instructions": 350}, {"server": "weir-native",
+                                                            "instructions": 320}]}
+        text = figures(results)
+        self.assertIn("| what | weir, native to weir, io_uring |\n", text)
+        self.assertIn("| CPU a message, 64 B, client on the same core | 0.80 (0.80-0.80) |\n", text)
+        self.assertIn("| user instructions a message | 320 instead of 350 |\n", text)
+        self.assertNotIn("### Native", figures(results_of()))
 
     def test_tables_are_rectangular(self):
         for text in (summary(results_of()), figures(results_of())):
@@ -158,7 +236,7 @@ class Documents(unittest.TestCase):
 
     def test_of_one_block_alone_only_that_is_shown(self):
         text = figures({"machine": MACHINE, "suite": suite_of()})
-        self.assertTrue(text.startswith("## Rows of Corosio"))
+        self.assertEqual(re.findall("(?m)^#.*", text), ["## Rows of Corosio's benchmark suite"])
 
     def test_only_what_stands_between_the_markers_is_replaced(self):
         document = f"a\n{BEGIN}\nold\n{END}\nb\n"

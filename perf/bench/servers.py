@@ -94,5 +94,12 @@ SUITES = (
     Contender("asio-epoll", "suite-asio-epoll", "peer", title="Asio, epoll"),
 )
 
+# The floor that receives as this server does: what the server adds to it is its own.
+TWINS = {"weir-uring": "raw-multishot", "weir-uring-own": "raw-uring",
+         "weir-native": "raw-multishot", "weir-native-own": "raw-uring",
+         "weir-epoll": "raw-epoll-shared"}
+# The native layer, and the portable one that does the same.
+NATIVES = {"weir-native": "weir-uring", "weir-native-own": "weir-uring-own"}
+
 TITLES = {server.name: server.title for server in SERVERS}
 BULK_TITLES = {server.name: server.title for server in BULKS}

@@ -1,29 +1,39 @@
 # SPDX-License-Identifier: MIT
-"""What README.md shows of the figures: what weir holds itself to, and a line a server."""
+"""What README.md shows of the figures: what weir holds itself to, why not, and a line a server."""
 
-from aims import PARITY_TITLE, aims_of, counts_of
+from aims import aims_of, counts_of, sizes_of
 from markdown import (
     PLACES,
     aims_grid,
-    bulk_means_grid,
+    bulk_short_grid,
     grid,
+    items,
     long,
     rounds_text,
     short,
     size_text,
     spin_grid,
-    suite_means_grid,
     taken_text,
     title_of,
     words,
 )
 from ratios import floors_of, mean_of, names_of
-from servers import BULK_FLOORS
-from stats import median_of
+from reasons import reasons
+from servers import BULK_FLOORS, BULKS, NATIVES, SUITES
+from stats import PARITY, UNDECIDED, median_of
+from suite import PAIRS, mean_time_of
 
 SHOWN = "weir-uring"  # the server whose aims README shows, beside those of parity
+BULKS_SHOWN = ("weir-uring", "weir-epoll", *(it.name for it in BULKS if it.kind == "peer"))
 CALLS_CONNECTIONS = 64
 MEANS = {"rate": "messages a second", "p50_us": "p50", "p99_us": "p99"}
+AIMS_WORDS = (
+    "A timed figure is a geometric mean of ratios: it holds if the upper bound of its interval is"
+    " below the limit, fails if the lower one is not, and is undecided (?) else. The better floor is"
+    " the same figure of the server written by hand; 1 where the ratio is to it. Single rows: how"
+    " many of the rows behind a figure, each a place of the client, a number of connections and a"
+    " size, hold or fail by themselves."
+)
 
 
 def summary(results):
@@ -33,24 +43,34 @@ def summary(results):
                        ("spin", spin_text)):
         if results.get(name):
             parts.append(text(results))
-    return "\n".join([*head_text(results), *aims_text(results), *parts])
+    aims = [aim for aim in aims_of(results)
+            if aim.server == SHOWN or (aim.kind == "parity" and aim.server not in NATIVES)]
+    return "\n".join([*head_text(results), *aims_text(results, aims),
+                      *reasons_text(results, aims), *parts])
 
 
 def head_text(results):
     for name in ("table", "bulk", "suite", "spin"):
         if results.get(name):
-            yield words(f"{taken_text(results['machine'], results[name])}. Every row, with its"
-                        " interval, is in [docs/figures.md](docs/figures.md).")
+            yield words(f"{taken_text(results['machine'], results[name])}. Every row with its"
+                        " interval, and the aims of the native layer, are in"
+                        " [docs/figures.md](docs/figures.md).")
             return
 
 
-def aims_text(results):
-    aims = [aim for aim in aims_of(results)
-            if aim.server == SHOWN or (aim.title == PARITY_TITLE and not aim.scope)]
+def aims_text(results, aims):
+    """The aims of a bulk transfer are told in its own table."""
+    aims = [aim for aim in aims if aim.kind != "bulk"]
     if aims:
-        yield words("What weir holds itself to. A timed figure is a geometric mean of ratios, and"
-                    " holds if the upper bound of its interval is below the limit:")
-        yield aims_grid(aims)
+        yield words(f"What weir holds itself to. {AIMS_WORDS}")
+        yield aims_grid(aims, sizes_of(results["table"]["rows"]))
+
+
+def reasons_text(results, aims):
+    found = list(reasons(results, aims))
+    if found:
+        yield "What does not hold, and what the same samples say of it:\n"
+        yield items(found)
 
 
 # ---- The table
@@ -61,7 +81,7 @@ def cpu_grid(table):
     floors, columns = floors_of(table), {}
     for row in table["rows"]:
         columns.setdefault((row["client"], row["size"]), []).append(row)
-    head = ["client on", *(f"{PLACES[client]}, {size_text(size)}" for client, size in columns),
+    head = ["server; client on the:", *(f"{PLACES[client]}, {size_text(size)}" for client, size in columns),
             "all rows"]
     rows = []
     for name in names_of(table):
@@ -79,12 +99,12 @@ def calls_of(table, name):
 
 
 def number(value, digits=0):
-    return "" if value is None else f"{value:,.{digits}f}"
+    return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def means_grid(table, counts):
     floors = floors_of(table)
-    head = ["", *MEANS.values(), *(title for title, of in counts.items() if of), "system calls"]
+    head = ["server", *MEANS.values(), *(title for title, of in counts.items() if of), "system calls"]
     rows = []
     for name in names_of(table):
         means = [long(mean_of(table["rows"], field, name, floors)) for field in MEANS]
@@ -93,19 +113,41 @@ def means_grid(table, counts):
     return grid(head, rows)
 
 
+COUNT_WORDS = (
+    "Idle is resident bytes of a connection that has echoed 64 bytes{full}; instructions (the"
+    f" user's, messages of 64 bytes) and system calls are of {CALLS_CONNECTIONS} connections, a"
+    " message"
+)
+
+
+def servers_grid(table, counts):
+    """All that is told of a server, in a line."""
+    floors = floors_of(table)
+    places = dict.fromkeys(row["client"] for row in table["rows"])
+    shown = {name: counts[name] for name in ("idle bytes", "instructions") if counts[name]}
+    head = ["server", *(f"CPU, {PLACES[client]}" for client in places), "CPU, all rows",
+            *MEANS.values(), *shown, "system calls"]
+    rows = []
+    for name in names_of(table):
+        cells = [short(mean_of([row for row in table["rows"] if row["client"] == client], "cpu_ns",
+                               name, floors)) for client in places]
+        means = [long(mean_of(table["rows"], field, name, floors)) for field in ("cpu_ns", *MEANS)]
+        counted = [number(of.get(name)) for of in shown.values()]
+        rows.append([title_of(name), *cells, *means, *counted, number(calls_of(table, name), 2)])
+    return grid(head, rows)
+
+
 def table_text(results):
     table = results["table"]
     connections = sorted({row["connections"] for row in table["rows"]})
-    among = ", ".join(f"{count:,}" for count in connections)
+    counts = " and ".join((", ".join(f"{it:,}" for it in connections[:-1]),
+                           f"{connections[-1]:,}")) if connections[1:] else f"{connections[0]:,}"
+    sizes = ", ".join(size_text(size) for size in sizes_of(table["rows"]))
     return "\n".join((
-        words("Server CPU a message, as a ratio to the better floor of each row: geometric means"
-              f" over {among} connections (?: undecided; both floors are above 1 where the better"
-              " one differs from row to row):"),
-        cpu_grid(table),
-        words("The rest, over all rows. Idle is resident bytes of a connection that has echoed 64"
-              " bytes, or 16 KiB; instructions are the user's, a message of 64 bytes, 64"
-              f" connections; system calls a message are of {CALLS_CONNECTIONS} connections:"),
-        means_grid(table, counts_of(results)),
+        words(f"Every server, as ratios to the better floor of each row, geometric means over"
+              f" {counts} connections and messages of {sizes}. CPU is the server's, a message."
+              f" {COUNT_WORDS.format(full='')}. `?`: {UNDECIDED}."),
+        servers_grid(table, counts_of(results)),
     ))
 
 
@@ -117,27 +159,27 @@ def bulk_text(results):
     floors = floors_of(bulk, BULK_FLOORS)
     return "\n".join((
         words("A bulk transfer: server CPU and time a MiB of one stream, as a ratio to the better"
-              " of two raw loops, by the size of a call: geometric means over both places of the"
-              f" client ({rounds_text(bulk)}):"),
-        bulk_means_grid(bulk, "send", floors),
-        bulk_means_grid(bulk, "receive", floors),
+              f" of two raw loops, to which weir is to be below {PARITY:g}: geometric means over sizes"
+              f" of a call and both places of the client ({rounds_text(bulk)})."),
+        bulk_short_grid(bulk, floors, BULKS_SHOWN),
     ))
 
 
 def suite_text(results):
     suite = results["suite"]
-    return "\n".join((
-        words("The rows of Corosio's benchmark suite that concern streams, timers, accepts and"
-              " posts, one thread on one core, beside Asio's coroutines"
-              f" ({rounds_text(suite)}); below 1 weir is faster:"),
-        suite_means_grid(suite),
-    ))
+    titles = {contender.name: contender.title for contender in SUITES}
+    times = "; ".join(f"{titles[ours]} to {titles[theirs]} {long(mean_time_of(suite, ours, theirs))}"
+                      for ours, theirs in PAIRS)
+    return words(f"{len(suite['samples'])} rows of Corosio's benchmark suite"
+                 " ([suite.h](perf/suite/suite.h) says which, and what is left out), one thread on"
+                 f" one core, beside Asio's coroutines ({rounds_text(suite)}), geometric means of the"
+                 f" time: {times}. Below 1 weir is faster.")
 
 
 def spin_text(results):
     spin = results["spin"]
     return "\n".join((
-        words("Spinning before sleep, messages of 64 bytes: messages a second to those when neither"
-              f" end spins, and p50 ({rounds_text(spin)}):"),
-        spin_grid(spin),
+        words("Spinning before sleep at both ends, messages of 64 bytes: messages a second to those"
+              f" when neither end spins, and p50 ({rounds_text(spin)}):"),
+        spin_grid(spin, "both"),
     ))

@@ -5,12 +5,24 @@
 /*
  * What the programs of the suite share: the rows, the command line, the clock, the report.
  *
- * The rows are those of Corosio's benchmark suite that a single thread on loopback can show, once
- * for weir and once for Asio's coroutines, compiled on epoll and on io_uring. A program runs one
- * row and prints one line of JSON. Where the original measures something else than its name says,
- * the row here is the corrected one: a ping-pong has a task at each end, a cancelled timer was
- * waited for, and a join counts instead of spinning. Rows called "_one" and "_spin" are the
- * originals.
+ * The rows are a part of Corosio's benchmark suite, once for weir and once for Asio's coroutines,
+ * compiled on epoll and on io_uring. A program runs one row and prints one line of JSON. Where the
+ * original measures something else than its name says, the row here is the corrected one: a
+ * ping-pong has a task at each end, a cancelled timer was waited for, and a join counts instead of
+ * spinning. Rows called "_one" and "_spin" are the originals.
+ *
+ * Of the original suite these are left out:
+ *
+ *      with several threads      every such row: here each program has one
+ *      http_server               its figure is one of reading and parsing strings as well
+ *      local sockets             weir has none
+ *      "lockless" and settings   variants of how Corosio's context is made
+ *      timer schedule_cancel     as it was: it made and destroyed timers that nobody waited for
+ *      accept concurrent         several listeners: the connections of "accept" in other order
+ *      fan_out nested, parents   the requests of "fan_out" in other groups
+ *      parameters                between those that are there, or one (throughput of 4 and 256 KiB
+ *                                and most of both ways, 100 timers, a burst of 10, joins of 1 and
+ *                                16, one pair, which is "pingpong/64")
  *
  *      SUITE --row NAME [--seconds S] [--warmup S] [--backend B]        SUITE --list
  *
