@@ -198,7 +198,8 @@ def spin_grid(spin, shown=None):
     rows = [[what, *(cells.get(it, "") for it in backends)] for what, cells in lines.items()]
     rows.append(["CPU of a core while idle", *(f"{100 * spin['idle'][it]:.3f} %"
                                                for it in backends)])
-    return grid(["where" if shown else "who spins; where", *(BACKEND_TITLES[it] for it in backends)], rows)
+    where = "where" if shown else "who spins; where"
+    return grid([where, *(BACKEND_TITLES[it] for it in backends)], rows)
 
 
 # ---- Words

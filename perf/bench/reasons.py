@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Why an aim does not hold, as far as what was measured says it: a sentence or two a kind of aim."""
+"""Why an aim does not hold, as far as what was measured says it: a sentence or two a kind."""
 
 from aims import calls_median, calls_rows, counts_of
 from ratios import claims_of
@@ -47,8 +47,8 @@ def worst_reason(_, aims):
 
 def rival_reason(results, aims):
     floors = [aim for aim in aims if aim.floor and aim.floor_verdict() in MISSED]
-    text = (f"CPU a message, to libuv and Asio: of the {len(aims)} figures that do not hold for weir,"
-            f" {len(floors)} do not hold for the better floor by hand either.")
+    text = (f"CPU a message, to libuv and Asio: of the {len(aims)} figures that do not hold for"
+            f" weir, {len(floors)} do not hold for the better floor by hand either.")
     share = kernel_text(results, claims_of(results["table"], aims[0].server))
     return f"{text} {share}" if floors and share else text
 
@@ -62,8 +62,8 @@ def kernel_text(results, floors):
     costs = [cost for cost in costs if cost]
     if not counts or not costs:
         return ""
-    return (f"A message of 64 bytes takes a floor {min(costs):,.0f} ns or more, of which its own code"
-            f" is {max(counts):,.0f} instructions at most: even at a nanosecond each,"
+    return (f"A message of 64 bytes takes a floor {min(costs):,.0f} ns or more, of which its own"
+            f" code is {max(counts):,.0f} instructions at most: even at a nanosecond each,"
             f" {100 - 100 * max(counts) / min(costs):.0f} % are the kernel's (calls, TCP, copies).")
 
 
@@ -109,8 +109,8 @@ def calls_reason(results, aims):
             if None not in both:
                 parts.append(f"{both[0]:.3f} ({both[1]:.3f}) with the client on {CLIENTS[client]}")
         texts += [f"{TITLES[aim.server]}: {', '.join(parts)}"] if parts else []
-    return ("System calls (and those of the floor that receives in the same way): the fewer messages"
-            f" are ready at a time, the more. {'; '.join(texts)}.") if texts else ""
+    return ("System calls (and those of the floor that receives in the same way): the fewer"
+            f" messages are ready at a time, the more. {'; '.join(texts)}.") if texts else ""
 
 
 REASONS = {"parity": worst_reason, "rival": rival_reason, "p99": worst_reason,

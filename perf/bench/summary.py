@@ -28,11 +28,11 @@ BULKS_SHOWN = ("weir-uring", "weir-epoll", *(it.name for it in BULKS if it.kind 
 CALLS_CONNECTIONS = 64
 MEANS = {"rate": "messages a second", "p50_us": "p50", "p99_us": "p99"}
 AIMS_WORDS = (
-    "A timed figure is a geometric mean of ratios: it holds if the upper bound of its interval is"
-    " below the limit, fails if the lower one is not, and is undecided (?) else. The better floor is"
-    " the same figure of the server written by hand; 1 where the ratio is to it. Single rows: how"
-    " many of the rows behind a figure, each a place of the client, a number of connections and a"
-    " size, hold or fail by themselves."
+    "What weir holds itself to: a timed figure is a geometric mean of ratios, and holds if the"
+    " upper bound of its interval is below the limit, fails if the lower one is not, and is"
+    " undecided (?) else. The better floor is the same figure of the server written by hand; 1"
+    " where the ratio is to it. Single rows: how many of the rows behind a figure, each a place of"
+    " the client, a number of connections and a size, hold or fail by themselves."
 )
 
 
@@ -45,24 +45,23 @@ def summary(results):
             parts.append(text(results))
     aims = [aim for aim in aims_of(results)
             if aim.server == SHOWN or (aim.kind == "parity" and aim.server not in NATIVES)]
-    return "\n".join([*head_text(results), *aims_text(results, aims),
-                      *reasons_text(results, aims), *parts])
+    head = head_text(results)
+    return "\n".join([*aims_text(results, aims, head), *reasons_text(results, aims), *parts])
 
 
 def head_text(results):
     for name in ("table", "bulk", "suite", "spin"):
         if results.get(name):
-            yield words(f"{taken_text(results['machine'], results[name])}. Every row with its"
-                        " interval, and the aims of the native layer, are in"
-                        " [docs/figures.md](docs/figures.md).")
-            return
+            return (f"{taken_text(results['machine'], results[name])}. Every row with its interval,"
+                    " and the aims of the native layer, are in [docs/figures.md](docs/figures.md).")
+    return ""
 
 
-def aims_text(results, aims):
+def aims_text(results, aims, head):
     """The aims of a bulk transfer are told in its own table."""
     aims = [aim for aim in aims if aim.kind != "bulk"]
+    yield words(f"{head} {AIMS_WORDS}" if aims else head)
     if aims:
-        yield words(f"What weir holds itself to. {AIMS_WORDS}")
         yield aims_grid(aims, sizes_of(results["table"]["rows"]))
 
 
@@ -81,8 +80,8 @@ def cpu_grid(table):
     floors, columns = floors_of(table), {}
     for row in table["rows"]:
         columns.setdefault((row["client"], row["size"]), []).append(row)
-    head = ["server; client on the:", *(f"{PLACES[client]}, {size_text(size)}" for client, size in columns),
-            "all rows"]
+    head = ["server; client on the:",
+            *(f"{PLACES[client]}, {size_text(size)}" for client, size in columns), "all rows"]
     rows = []
     for name in names_of(table):
         cells = [short(mean_of(some, "cpu_ns", name, floors)) for some in columns.values()]
@@ -104,7 +103,8 @@ def number(value, digits=0):
 
 def means_grid(table, counts):
     floors = floors_of(table)
-    head = ["server", *MEANS.values(), *(title for title, of in counts.items() if of), "system calls"]
+    shown = [title for title, of in counts.items() if of]
+    head = ["server", *MEANS.values(), *shown, "system calls"]
     rows = []
     for name in names_of(table):
         means = [long(mean_of(table["rows"], field, name, floors)) for field in MEANS]
@@ -158,9 +158,9 @@ def bulk_text(results):
     bulk = results["bulk"]
     floors = floors_of(bulk, BULK_FLOORS)
     return "\n".join((
-        words("A bulk transfer: server CPU and time a MiB of one stream, as a ratio to the better"
-              f" of two raw loops, to which weir is to be below {PARITY:g}: geometric means over sizes"
-              f" of a call and both places of the client ({rounds_text(bulk)})."),
+        words("A bulk transfer, all sizes of a call and places of the client: server CPU and time a"
+              f" MiB, to the better of two raw loops; weir is to be below {PARITY:g}"
+              f" ({rounds_text(bulk)})."),
         bulk_short_grid(bulk, floors, BULKS_SHOWN),
     ))
 
@@ -168,12 +168,12 @@ def bulk_text(results):
 def suite_text(results):
     suite = results["suite"]
     titles = {contender.name: contender.title for contender in SUITES}
-    times = "; ".join(f"{titles[ours]} to {titles[theirs]} {long(mean_time_of(suite, ours, theirs))}"
-                      for ours, theirs in PAIRS)
+    times = "; ".join(f"{titles[ours]} to {titles[theirs]} {long(mean_time_of(suite, *pair))}"
+                      for pair in PAIRS for ours, theirs in [pair])
     return words(f"{len(suite['samples'])} rows of Corosio's benchmark suite"
                  " ([suite.h](perf/suite/suite.h) says which, and what is left out), one thread on"
-                 f" one core, beside Asio's coroutines ({rounds_text(suite)}), geometric means of the"
-                 f" time: {times}. Below 1 weir is faster.")
+                 f" one core ({rounds_text(suite)}), geometric means of the time beside Asio's"
+                 f" coroutines: {times}. Below 1 weir is faster.")
 
 
 def spin_text(results):

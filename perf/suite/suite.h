@@ -18,11 +18,11 @@
  *      local sockets             weir has none
  *      "lockless" and settings   variants of how Corosio's context is made
  *      timer schedule_cancel     as it was: it made and destroyed timers that nobody waited for
- *      accept concurrent         several listeners: the connections of "accept" in other order
- *      fan_out nested, parents   the requests of "fan_out" in other groups
- *      parameters                between those that are there, or one (throughput of 4 and 256 KiB
- *                                and most of both ways, 100 timers, a burst of 10, joins of 1 and
- *                                16, one pair, which is "pingpong/64")
+ *      accept concurrent         the work of "accept", on several listeners
+ *      fan_out nested, parents   the work of "fan_out", in two levels or several times at once
+ *      some parameters           throughput of 4 and 256 KiB, both ways all but 64 KiB, 100 timers,
+ *                                a burst of 10, joins of 1 and 16; of the originals all but the
+ *                                ping-pong of 64 bytes and the join of 4
  *
  *      SUITE --row NAME [--seconds S] [--warmup S] [--backend B]        SUITE --list
  *
