@@ -380,15 +380,13 @@ static weir_memory *frames_source(weir_loop *loop, const weir_loop_options *opti
     return &loop->slabs.memory;
 }
 
-/* A frame that is the only one of its size must not map a slab each time, if one
- * may be held back. */
+/* Its share, and one at least if the whole bound allows for one: a frame that is the only one of
+ * its size must not map a slab each time. */
 static size_t empty_slabs_of(size_t bound)
 {
-    size_t bytes = bound / EMPTY_SLABS_PART;
+    size_t share = bound / EMPTY_SLABS_PART;
 
-    if (bytes < WEIR_SLAB_BYTES && bound >= WEIR_SLAB_BYTES)
-        return WEIR_SLAB_BYTES;
-    return bytes;
+    return share < WEIR_SLAB_BYTES && bound >= WEIR_SLAB_BYTES ? WEIR_SLAB_BYTES : share;
 }
 
 static void init_frames(weir_loop *loop, const weir_loop_options *options)
@@ -396,10 +394,9 @@ static void init_frames(weir_loop *loop, const weir_loop_options *options)
     weir_memory *source = frames_source(loop, options);
     size_t bound = frames_bound(options);
     bool has_slabs = source == &loop->slabs.memory;
-    size_t in_slabs = has_slabs ? empty_slabs_of(bound) : 0;
 
-    weir_slabs_init(&loop->slabs, in_slabs);
-    weir_context_init(&loop->context, source, bound - in_slabs);
+    weir_slabs_init(&loop->slabs, has_slabs ? empty_slabs_of(bound) : 0);
+    weir_context_init(&loop->context, source, has_slabs ? bound - bound / EMPTY_SLABS_PART : bound);
     if (has_slabs)
         weir_frame_allocator_set_small_share(&loop->context.frames, bound / SMALL_FRAMES_PART);
 }
