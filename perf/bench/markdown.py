@@ -8,8 +8,8 @@ from bulk import MIB
 from ratios import floor_of, mean_of, names_of, ratio_of
 from servers import BULK_TITLES, SUITES, TITLES
 from spin import ENDS, gain_verdict, loss_verdict
-from stats import Ratio, coverage_text, median_of, paired
-from suite import PAIRS, mean_time_of
+from stats import Ratio, coverage_text, median_of, paired, ratio_digits
+from suite import PAIRS, groups_of, mean_time_of, slower_of
 
 WIDTH = 118
 PLACES = {"other": "other core", "same": "same core"}
@@ -55,7 +55,9 @@ def short(ratio):
 
 def long(ratio):
     """A ratio with its interval."""
-    return f"{ratio.median:.2f} ({ratio.interval_text()}){mark(ratio)}" if ratio else "failed"
+    if ratio is None:
+        return "failed"
+    return f"{ratio_digits(ratio.median)} ({ratio.interval_text()}){mark(ratio)}"
 
 
 def judged(ratio):
@@ -164,9 +166,14 @@ def bulk_means_grid(bulk, direction, floors):
 
 def suite_means_grid(suite):
     titles = {contender.name: contender.title for contender in SUITES}
-    head = ["time of all rows", *(f"{titles[ours]} to {titles[theirs]}" for ours, theirs in PAIRS)]
-    return grid(head, [[f"{len(suite['samples'])} rows",
-                        *(long(mean_time_of(suite, *pair)) for pair in PAIRS)]])
+    head = ["time", *(f"{titles[ours]} to {titles[theirs]}" for ours, theirs in PAIRS)]
+    lines = [[f"{title}, {len(rows)} rows", *(long(mean_time_of(rows, *pair)) for pair in PAIRS)]
+             for title, rows in groups_of(suite)]
+    slower = (slower_of(suite["samples"], *pair) for pair in PAIRS)
+    lines.append(["rows in which weir is slower", *(
+        ", ".join(f"`{name}` {long(ratio)}" for name, ratio in found) or "none"
+        for found in slower)])
+    return grid(head, lines)
 
 
 # ---- Spinning

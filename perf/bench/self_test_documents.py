@@ -24,7 +24,8 @@ from markdown import size_text
 from process import BenchError
 from reasons import reasons
 from results import Results, results_read
-from suite import suite_show
+from stats import Ratio
+from suite import suite_show, time_text
 from summary import summary
 
 BULK_TIMES = {"weir-uring": [101, 102, 101, 102, 101], "weir-epoll": [120] * 5,
@@ -161,7 +162,16 @@ class Suite(unittest.TestCase):
     def test_a_time_is_the_inverse_of_a_rate(self):
         text = printed(suite_show)(suite_of())
         self.assertRegex(text, r"post/100 +tasks +2\.00 M .* 0\.50 \(0\.50-0\.50\) +1\.00 \S+\?")
-        self.assertRegex(text, r"all rows together +0\.50 \(0\.50-0\.50\) +1\.00")
+        self.assertRegex(text, r"with sockets, 1 rows +0\.50 \(0\.50-0\.50\) +2\.00")
+        self.assertRegex(text, r"tasks and timers alone, 2 rows +0\.50 \(0\.50-0\.50\) +1\.00")
+
+    def test_rows_in_which_weir_is_slower_are_named(self):
+        text = summary(results_of())
+        self.assertIn("| rows in which weir is slower | none | `throughput/1024` 2.00 (2.00-2.00) |"
+                      " none |\n", text)
+
+    def test_what_is_next_to_nothing_keeps_a_digit(self):
+        self.assertEqual(time_text(Ratio.of([0.004] * 5)), "0.004 (0.004-0.004)")
 
     def test_a_failure_is_said_and_leaves_the_others(self):
         text = printed(suite_show)(suite_of())
@@ -197,7 +207,8 @@ class Documents(unittest.TestCase):
         self.assertRegex(text, r"\| weir, io_uring \| 1\.00.* \| 500 \| 351 \| 2\.00 \|\n")
         self.assertIn("of an idle connection | weir, io_uring | 512 | 500 | holds | - | - |", text)
         self.assertRegex(text, r"\| weir, epoll \| 1\.20 \S+: fails \| 1\.20 \S+: fails \|")
-        self.assertRegex(text, r"2\srows of Corosio's[^|]*0\.50\s\(")
+        self.assertRegex(text, r"3\srows of Corosio's")
+        self.assertRegex(text, r"\| with sockets, 1 rows \| 0\.50 \(")
         self.assertIn("* p99, to the best peer's, the rows furthest away. weir, io_uring", text)
 
     def test_a_size_is_a_column_of_the_aims(self):

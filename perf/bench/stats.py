@@ -31,6 +31,11 @@ def interval_rank(count):
     return rank
 
 
+def ratio_digits(value):
+    """Two digits, three of what they would make nothing of."""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+
+
 def coverage_text(count):
     """With which probability an interval over so many rounds covers the median."""
     return f"{100 * interval_coverage(count, interval_rank(count)):.1f} %"
@@ -55,7 +60,7 @@ class Ratio:
         return Ratio(statistics.median(ordered), ordered[rank - 1], ordered[-rank], len(ordered))
 
     def interval_text(self):
-        return f"{self.low:.2f}-{self.high:.2f}"
+        return f"{ratio_digits(self.low)}-{ratio_digits(self.high)}"
 
     def is_enough(self):
         return interval_coverage(self.count, interval_rank(self.count)) >= CONFIDENCE_MIN

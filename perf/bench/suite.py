@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from process import BenchError
 from sample import Rounds, heading, programs_check, samples_take
 from servers import SUITES
-from stats import UNDECIDED, Ratio, coverage_text, geometric_mean
+from stats import UNDECIDED, Ratio, coverage_text, geometric_mean, ratio_digits
 
 PAIRS = (("weir-uring", "asio-uring"), ("weir-epoll", "asio-epoll"), ("weir-uring", "asio-epoll"))
 GRACE_SECONDS = 30  # of a row that does not end
 WARMUP_SECONDS = 0.1
+# What moves no byte costs a library so much or so little that it would drown the others in a mean.
+WITHOUT_SOCKETS = ("post", "timer_cancel", "timer_fire", "timers")
 
 
 @dataclass(frozen=True)
@@ -90,18 +92,34 @@ def time_of(mine, other):
                      if ours and theirs])
 
 
-def mean_time_of(suite, ours, theirs):
-    """Over all rows, with its interval over the rounds."""
-    rows = ([b["rate"] / a["rate"] if a and b else None for a, b in zip(row[ours], row[theirs])]
-            for row in suite["samples"].values())
-    return geometric_mean([row for row in rows if any(row)])
+def mean_time_of(rows, ours, theirs):
+    """Over these rows, with its interval over the rounds."""
+    columns = ([b["rate"] / a["rate"] if a and b else None for a, b in zip(row[ours], row[theirs])]
+               for row in rows.values())
+    return geometric_mean([column for column in columns if any(column)])
+
+
+def groups_of(suite):
+    """A title and its rows: those with sockets, and the others."""
+    groups = {"with sockets": {}, "tasks and timers alone": {}}
+    with_sockets, without = groups.values()
+    for name, row in suite["samples"].items():
+        (without if name.split("/")[0] in WITHOUT_SOCKETS else with_sockets)[name] = row
+    return [(title, rows) for title, rows in groups.items() if rows]
+
+
+def slower_of(rows, ours, theirs):
+    """The rows in which weir takes longer, and by how much, where that is decided."""
+    times = ((name, time_of(row[ours], row[theirs])) for name, row in rows.items())
+    return [(name, time) for name, time in times
+            if time and time.median > 1 and not time.is_undecided()]
 
 
 def time_text(ratio):
     if ratio is None:
         return "failed"
     mark = "?" if ratio.is_undecided() else ""
-    return f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f}){mark}"
+    return f"{ratio_digits(ratio.median)} ({ratio.interval_text()}){mark}"
 
 
 def unit_of(row):
@@ -126,8 +144,9 @@ def suite_show(suite):
         rates = "".join(f"{rate_text(rate_of(row[program])):>12}" for program in programs)
         times = " ".join(f"{time_text(time_of(row[a], row[b])):<20}" for a, b in PAIRS)
         print(f"  {name:<22}{unit_of(row):<12}{rates}   {times}".rstrip())
-    means = " ".join(f"{time_text(mean_time_of(suite, a, b)):<20}" for a, b in PAIRS)
-    print(f"  {'all rows together':<82}   {means}".rstrip())
+    for title, group in groups_of(suite):
+        means = " ".join(f"{time_text(mean_time_of(group, a, b)):<20}" for a, b in PAIRS)
+        print(f"  {f'{title}, {len(group)} rows':<82}   {means}".rstrip())
     for failure in suite["failures"]:
         print(f"  FAILED: {failure}")
 

@@ -13,15 +13,15 @@ from markdown import (
     short,
     size_text,
     spin_grid,
+    suite_means_grid,
     taken_text,
     title_of,
     words,
 )
 from ratios import floors_of, mean_of, names_of
 from reasons import reasons
-from servers import BULK_FLOORS, BULKS, NATIVES, SUITES
+from servers import BULK_FLOORS, BULKS, NATIVES
 from stats import PARITY, UNDECIDED, median_of
-from suite import PAIRS, mean_time_of
 
 SHOWN = "weir-uring"  # the server whose aims README shows, beside those of parity
 BULKS_SHOWN = ("weir-uring", "weir-epoll", *(it.name for it in BULKS if it.kind == "peer"))
@@ -167,13 +167,13 @@ def bulk_text(results):
 
 def suite_text(results):
     suite = results["suite"]
-    titles = {contender.name: contender.title for contender in SUITES}
-    times = "; ".join(f"{titles[ours]} to {titles[theirs]} {long(mean_time_of(suite, *pair))}"
-                      for pair in PAIRS for ours, theirs in [pair])
-    return words(f"{len(suite['samples'])} rows of Corosio's benchmark suite"
-                 " ([suite.h](perf/suite/suite.h) says which, and what is left out), one thread on"
-                 f" one core ({rounds_text(suite)}), geometric means of the time beside Asio's"
-                 f" coroutines: {times}. Below 1 weir is faster.")
+    return "\n".join((
+        words(f"{len(suite['samples'])} rows of Corosio's benchmark suite"
+              " ([suite.h](perf/suite/suite.h) says which, and what is left out), both ends in one"
+              f" thread on one core ({rounds_text(suite)}): geometric means of the time beside"
+              " Asio's coroutines. Below 1 weir is faster."),
+        suite_means_grid(suite),
+    ))
 
 
 def spin_text(results):
