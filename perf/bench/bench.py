@@ -8,28 +8,24 @@ release first. Servers are listed in perf/bench/servers.py.
 """
 
 import os
-import platform
-import re
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 from aims import aims_of, aims_show, counts_of
 from bulk import bulk_block, bulk_show
 from counts import descriptors_raise, idle_block, instructions_block, syscalls_block
 from documents import DOCUMENTS, publish
+from machine import facts_print, machine_facts
 from options import ROOT, arguments_parse, bench_make
 from process import BenchError
 from results import Results, results_read
-from sample import heading, progress, programs_check
-from servers import BY_NAME
+from sample import built, heading, progress, programs_check
+from servers import BULKS, SERVERS
 from spin import spin_block, spin_show
 from suite import suite_block, suite_show
 from table import matrix_show, means_show, table_measure, table_show
 
-BUSY_SHARE_MAX = 0.05
 SAMPLE_SECONDS = 0.08  # of a sample, beside its warm-up and window
 SCALE_CONNECTIONS = 1_000_000
 CALLS_SECONDS = 0.68  # of counting the system calls of a row's server
@@ -85,40 +81,6 @@ WHOLE_BLOCKS = tuple(name for name in BLOCKS if name != "scale")
 # ---- The whole
 
 
-def machine_facts():
-    cpuinfo = Path("/proc/cpuinfo").read_text()
-    model = re.search(r"^model name\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
-    return {
-        "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "kernel": f"{platform.system()} {platform.release()}",
-        "cpu": model[1] if model else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "virtual": "hypervisor" in cpuinfo,
-        "busy_before": busy_share(0.5),
-    }
-
-
-def busy_share(seconds):
-    """How much of the machine others use, measured before we start: 0 to 1."""
-
-    def times():
-        fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
-        user, nice, system, idle, iowait, *rest = map(int, fields)
-        return idle + iowait, user + nice + system + sum(rest)
-
-    idle, busy = times()
-    time.sleep(seconds)
-    idle, busy = times()[0] - idle, times()[1] - busy
-    return busy / max(1, idle + busy)
-
-
-def facts_print(facts):
-    virtual = ", virtual machine" if facts["virtual"] else ""
-    print(f"{facts['kernel']}, {facts['cpu']}, {facts['cores']} cores{virtual}, {facts['time']}")
-    if facts["busy_before"] > BUSY_SHARE_MAX:
-        print(f"{100 * facts['busy_before']:.0f} % busy with something else: expect wide intervals")
-
-
 def again(arguments):
     """Print or publish what was measured before."""
     results = results_read(arguments.show)
@@ -158,20 +120,37 @@ def failures_count(results):
     return count
 
 
+def programs_find(arguments, bench):
+    """All that will be needed, before an hour is spent on the first of it."""
+    programs_check(arguments.bin, {"weir-lat"} | ({"weir-scale"} & set(
+        f"weir-{name}" for name in arguments.only)))
+    if "bulk" in arguments.only:
+        built(arguments.bin, BULKS)
+    missing = [] if arguments.servers else [it for it in SERVERS if it not in bench.servers]
+    if missing:
+        print(f"left out, not built: {', '.join(it.name for it in missing)}")
+
+
 def measure(arguments):
-    programs_check(arguments.bin, {BY_NAME[name].program() for name in arguments.servers}
-                   | {"weir-lat"})
     descriptors_raise()
-    facts = machine_facts()
+    facts = machine_facts(arguments.bin)
+    bench = bench_make(arguments, lambda name, table: results.keep(name, table))
+    programs_find(arguments, bench)
     results = Results(arguments.results, facts)
-    bench = bench_make(arguments, results.keep)
     facts_print(facts)
     print(f"servers on core {bench.server_cpu}, the other core is {bench.client_cpu}, loopback")
     print(f"results: {os.path.relpath(results.file)}, written after each round")
-    for name in arguments.only:
-        results.keep(name, BLOCKS[name](bench))
+    is_written = False
+    try:
+        for name in arguments.only:
+            is_written = results.keep(name, BLOCKS[name](bench))
+    except BaseException:
+        progress("")
+        print(f"cut short; what there is: ci/bench --show {os.path.relpath(results.file)}",
+              file=sys.stderr)
+        raise
     overview_show(results.values)
-    return failures_count(results.values)
+    return failures_count(results.values) + (not is_written)
 
 
 def main():

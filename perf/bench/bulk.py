@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 
 from process import BenchError, Server, cpu_clock
 from ratios import floor_of, floors_of, mean_of, names_of, ratio_of
-from sample import CLIENTS, Rounds, client_cpu_of, heading, programs_check, samples_take
+from sample import CLIENTS, Rounds, built, client_cpu_of, heading, samples_take
 from servers import BULK_FLOORS, BULKS
 from stats import UNDECIDED, coverage_text, median_of, ratio_text
 
@@ -93,15 +93,16 @@ def transfer_take(bench, contender, case):
 
 
 def bulk_measure(bench):
-    programs_check(bench.programs, {contender.program() for contender in BULKS})
+    servers, rounds = built(bench.programs, BULKS), Rounds(bench)
     cases = [Transfer(client, direction, size) for client in bench.clients
              for direction in DIRECTIONS for size in SIZES]
     failures = []
-    for count, samples in samples_take(bench, BULKS, cases, Rounds(bench), failures, transfer_take):
+    for count, samples in samples_take(bench, servers, cases, rounds, failures, transfer_take):
         bulk = {
             "rounds": count,
             "seconds": bench.seconds,
-            "servers": [asdict(contender) for contender in BULKS],
+            "busy": rounds.busy,
+            "servers": [asdict(contender) for contender in servers],
             "rows": [{**asdict(case), "samples": samples[case]} for case in cases],
             "failures": failures,
         }

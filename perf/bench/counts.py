@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from process import BenchError, Load, Server, client_run
+from process import BenchError, Load, Server, client_run, measuring
 from sample import heading, progress, tools_found
 
 IDLE_CONNECTIONS = 2000
@@ -53,7 +53,8 @@ def rows_of(contenders, measure):
     for it in contenders:
         progress(it.name)
         try:
-            line, row = measure(it)
+            with measuring():
+                line, row = measure(it)
         except BenchError as error:
             line, row = f"FAILED: {error}", {"failed": str(error)}
         progress("")

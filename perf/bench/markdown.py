@@ -5,9 +5,10 @@ import textwrap
 
 from aims import TRANSFERS, TRANSFER_FIELDS, scope_of, value_of
 from bulk import MIB
+from machine import BUSY_SHARE_MAX
 from ratios import floor_of, mean_of, names_of, ratio_of
 from servers import BULK_TITLES, SUITES, TITLES
-from spin import ENDS, gain_verdict, loss_verdict
+from spin import ENDS, IDLE_SHARE_MAX, gain_verdict, loss_verdict
 from stats import Ratio, coverage_text, median_of, paired, ratio_digits
 from suite import PAIRS, groups_of, mean_time_of, slower_of
 
@@ -192,6 +193,12 @@ def spin_cell(row, ends):
             f" {medians[1]:.1f}{verdict}")
 
 
+def idle_cell(share):
+    if share is None:
+        return "failed"
+    return f"{100 * share:.3f} %: {'holds' if share < IDLE_SHARE_MAX else 'fails'}"
+
+
 def spin_grid(spin, shown=None):
     """A line a place, a load and who spins, of all or one that is shown; a column a backend."""
     backends = list(dict.fromkeys(row["backend"] for row in spin["rows"]))
@@ -203,7 +210,7 @@ def spin_grid(spin, shown=None):
             what = f"{who}{row['place']}, {row['connections']} connection{plural}"
             lines.setdefault(what, {})[row["backend"]] = spin_cell(row, ends)
     rows = [[what, *(cells.get(it, "") for it in backends)] for what, cells in lines.items()]
-    rows.append(["CPU of a core while idle", *(f"{100 * spin['idle'][it]:.3f} %"
+    rows.append(["CPU of a core while idle", *(idle_cell(spin["idle"].get(it))
                                                for it in backends)])
     where = "where" if shown else "who spins; where"
     return grid([where, *(BACKEND_TITLES[it] for it in backends)], rows)
@@ -215,13 +222,17 @@ def spin_grid(spin, shown=None):
 def taken_text(machine, block):
     """Where and how this was taken, as a sentence."""
     day = machine["time"].split()[0]
+    made = f"; {', '.join(machine['versions'])}" if machine.get("versions") else ""
     kind = "a virtual machine" if machine["virtual"] else "a machine"
     kernel = machine["kernel"].split("-")[0]
-    return (f"Taken on {kind} ({machine['cpu']}, {machine['cores']} cores, {kernel}),"
+    return (f"Taken on {kind} ({machine['cpu']}, {machine['cores']} cores, {kernel}{made}),"
             f" {day}, {rounds_text(block)}")
 
 
 def rounds_text(block):
     rounds = block["rounds"]
-    return (f"{rounds} interleaved rounds of {block['seconds']:g} s, intervals at"
+    busy = [share for share in block.get("busy", ()) if share > BUSY_SHARE_MAX]
+    others = (f", of which {len(busy)} began while others used up to {100 * max(busy):.0f} % of the"
+              " machine") if busy else ""
+    return (f"{rounds} interleaved rounds of {block['seconds']:g} s{others}, intervals at"
             f" {coverage_text(rounds)}")

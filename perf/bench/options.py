@@ -6,7 +6,8 @@ import os
 import random
 from pathlib import Path
 
-from sample import Bench
+from machine import quiet_await
+from sample import Bench, built, programs_check
 from servers import BY_NAME, SERVERS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -17,8 +18,8 @@ def arguments_parse(description, blocks, whole, quick):
     parser = argparse.ArgumentParser(prog="ci/bench", description=description)
     option, names = parser.add_argument, [server.name for server in SERVERS]
     option("--only", choices=blocks, nargs="+", help="just these tables")
-    option("--servers", choices=names, nargs="+", default=names, metavar="NAME",
-           help=f"just these: {', '.join(names)}")
+    option("--servers", choices=names, nargs="+", metavar="NAME",
+           help=f"just these, instead of all that are built: {', '.join(names)}")
     option("--clients", choices=("other", "same"), nargs="+", default=("other", "same"),
            help="core of the client, seen from the server")
     option("--connections", type=int, nargs="+", help="1 8 64 256 1000")
@@ -42,6 +43,8 @@ def arguments_parse(description, blocks, whole, quick):
     defaults_set(arguments, whole, quick)
     if arguments.rounds < 1 or arguments.seconds <= 0:
         parser.error("at least 1 round of more than 0 seconds")
+    if arguments.cores and not set(arguments.cores) <= os.sched_getaffinity(0):
+        parser.error(f"--cores: those that may be used are {sorted(os.sched_getaffinity(0))}")
     if (arguments.markdown or arguments.publish) and not arguments.show:
         parser.error("--markdown and --publish are of an earlier run: --show FILE")
     return arguments
@@ -57,6 +60,14 @@ def defaults_set(arguments, whole_blocks, quick_blocks):
     arguments.seconds = arguments.seconds or (0.2 if quick else 0.4)
 
 
+def servers_of(arguments):
+    """Those that were named, or all that are built."""
+    if arguments.servers:
+        programs_check(arguments.bin, {BY_NAME[name].program() for name in arguments.servers})
+        return tuple(BY_NAME[name] for name in arguments.servers)
+    return built(arguments.bin, SERVERS)
+
+
 def bench_make(arguments, keep):
     """keep: what is called with each table, as far as it has been measured."""
     cores = arguments.cores or sorted(os.sched_getaffinity(0), reverse=True)
@@ -64,7 +75,7 @@ def bench_make(arguments, keep):
     clients = arguments.clients if server_cpu != client_cpu else ("same",)
     return Bench(
         programs=arguments.bin,
-        servers=tuple(BY_NAME[name] for name in arguments.servers),
+        servers=servers_of(arguments),
         clients=tuple(clients),
         connections=tuple(arguments.connections),
         sizes=tuple(arguments.sizes),
@@ -76,4 +87,5 @@ def bench_make(arguments, keep):
         random=random.Random(),
         minutes=arguments.minutes,
         keep=keep,
+        look=quiet_await,
     )

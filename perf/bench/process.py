@@ -15,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,15 @@ class BenchError(Exception):
     """A measurement that cannot be trusted, or could not be taken."""
 
 
+@contextmanager
+def measuring():
+    """What the system refuses, and a tool that fails, is a measurement that could not be taken."""
+    try:
+        yield
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise BenchError(f"{type(error).__name__}: {error}") from error
+
+
 def _child_prepare(cpu):
     """What runs in the child between fork and exec; cpu: a core, several, or None, which is all."""
 
@@ -39,6 +49,12 @@ def _child_prepare(cpu):
             os.sched_setaffinity(0, {cpu} if isinstance(cpu, int) else cpu)
 
     return prepare
+
+
+def user_ticks_ns(pid):
+    """The part of a process's run time that its own code has had, by the ticks of the system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
 def cpu_clock(pid):
@@ -167,7 +183,10 @@ class Server:
 
     def resident_bytes(self):
         rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        return int(re.search(r"^Rss:\s+(\d+) kB", rollup, re.MULTILINE)[1]) * 1024
+        found = re.search(r"^Rss:\s+(\d+) kB", rollup, re.MULTILINE)
+        if not found:
+            raise self._failure("has no memory: it has ended")
+        return int(found[1]) * 1024
 
 
 @dataclass(frozen=True)

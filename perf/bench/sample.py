@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from process import BenchError, Load, Server, client_run, cpu_clock
+from process import BenchError, Load, Server, client_run, cpu_clock, measuring, user_ticks_ns
 
 COUNTING_SECONDS = 0.2
 COUNTING_GRACE_SECONDS = 0.3  # in which perf starts and ends
@@ -36,6 +36,7 @@ class Bench:
     random: random.Random
     minutes: float = 0  # that a table may take beyond its rounds
     keep: Callable = lambda name, table: None  # what has been measured of a table so far
+    look: Callable = lambda: 0.0  # before a round: the share of the machine that others use
 
     def client(self):
         return self.programs / "weir-lat"
@@ -65,6 +66,7 @@ class Case:
 class Sample:
     rate: float  # messages a second
     cpu_ns: float  # of the server, a message
+    user_ns: float  # of that, its own code's, by ticks: too coarse for a sample alone
     p50_us: float
     p99_us: float
 
@@ -98,10 +100,10 @@ def sample_take(bench, contender, case):
 
     def watch():
         time.sleep(bench.warmup)
-        window["wall"], window["cpu"] = time.monotonic_ns(), cpu_clock(server.pid)
+        before = time.monotonic_ns(), cpu_clock(server.pid), user_ticks_ns(server.pid)
         time.sleep(bench.seconds)
-        window["wall"] = time.monotonic_ns() - window["wall"]
-        window["cpu"] = cpu_clock(server.pid) - window["cpu"]
+        after = time.monotonic_ns(), cpu_clock(server.pid), user_ticks_ns(server.pid)
+        window["wall"], window["cpu"], window["user"] = (b - a for a, b in zip(before, after))
 
     with Server(bench.command(contender), bench.server_cpu) as server:
         report = client_run(bench.client(), server, load, client_cpu_of(bench, case), watch)
@@ -109,21 +111,25 @@ def sample_take(bench, contender, case):
     messages = rate * window["wall"] / 1e9
     if window["cpu"] == 0:
         raise BenchError("the server did not run while it was measured")
-    return asdict(Sample(rate, window["cpu"] / messages, latency["p50"], latency["p99"]))
+    return asdict(Sample(rate, window["cpu"] / messages, window["user"] / messages, latency["p50"],
+                         latency["p99"]))
 
 
 class Rounds:
     """Numbers of rounds, from 1: as many as were asked for, and then as long as one more, were it
-    like the longest, ends in the minutes from the making of this object on."""
+    like the longest, ends in the minutes from the making of this object on. busy: what others used
+    of the machine before each."""
 
     def __init__(self, bench, clock=time.monotonic):
-        self.least, self.clock = bench.rounds, clock
+        self.least, self.clock, self.look = bench.rounds, clock, bench.look
         self.end = clock() + 60 * bench.minutes
+        self.busy = []
 
     def __iter__(self):
         number, longest = 0, 0
         while number < self.least or self.clock() + longest < self.end:
             begin = self.clock()
+            self.busy.append(self.look())
             number += 1
             yield number
             longest = max(longest, self.clock() - begin)
@@ -141,7 +147,8 @@ def samples_take(bench, contenders, cases, rounds, failures, take=sample_take):
             for contender in bench.random.sample(contenders, len(contenders)):
                 sample = None
                 try:
-                    sample = take(bench, contender, case)
+                    with measuring():
+                        sample = take(bench, contender, case)
                 except BenchError as error:
                     failures.append(f"{contender.name}, {case.text()}: {error}")
                 samples[case][contender.name].append(sample)
@@ -187,3 +194,9 @@ def programs_check(folder, names):
     for name in sorted(names):
         if not os.access(folder / name, os.X_OK):
             raise BenchError(f"{folder / name} is missing: build it first")
+
+
+def built(folder, contenders):
+    """Those that are there. A peer is not where its library is not; all others have to be."""
+    programs_check(folder, {it.program() for it in contenders if it.kind != "peer"})
+    return tuple(it for it in contenders if os.access(folder / it.program(), os.X_OK))

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Of perf/bench/self_test: aims, bulk transfers, the suite, the file of a run, documents."""
 
+import io
 import json
 import re
+import shutil
 import tempfile
 import unittest
+from contextlib import redirect_stderr
 from pathlib import Path
 
 from aims import aims_of, aims_show
@@ -20,7 +23,8 @@ from fixtures import (
     suite_of,
     table_of,
 )
-from markdown import size_text
+from machine import versions
+from markdown import rounds_text, size_text
 from process import BenchError
 from reasons import reasons
 from results import Results, results_read
@@ -188,6 +192,20 @@ class Files(unittest.TestCase):
             self.assertEqual(json.loads(results.file.read_text())["table"], {"rounds": 2})
             self.assertEqual(list(results.file.parent.iterdir()), [results.file])
 
+    def test_a_file_that_cannot_be_written_is_so_before_the_run(self):
+        with tempfile.NamedTemporaryFile() as file:
+            self.assertRaises(BenchError, Results, Path(file.name) / "folder", MACHINE)
+
+    def test_a_disk_that_is_full_for_a_while_ends_no_run(self):
+        with tempfile.TemporaryDirectory() as folder, redirect_stderr(io.StringIO()) as said:
+            results = Results(Path(folder) / "new", MACHINE)
+            shutil.rmtree(results.file.parent)
+            self.assertFalse(results.keep("table", {"rounds": 1}))
+            self.assertIn("cannot be written", said.getvalue())
+            results.file.parent.mkdir()
+            self.assertTrue(results.keep("bulk", {"rounds": 2}))
+            self.assertEqual(results_read([results.file])["table"], {"rounds": 1})
+
     def test_several_files_are_one_run(self):
         with tempfile.TemporaryDirectory() as folder:
             first, second = Path(folder) / "1", Path(folder) / "2"
@@ -263,6 +281,24 @@ class Documents(unittest.TestCase):
             printed(lambda results: publish(root, results))(results_of())
             self.assertIn("holds itself to", (root / "README.md").read_text())
             self.assertIn("## Echoes", (root / "docs/figures.md").read_text())
+
+    def test_what_others_used_of_the_machine_is_told(self):
+        self.assertEqual(rounds_text({"rounds": 5, "seconds": 0.2, "busy": [0, 0.71, 0.02, 0.1]}),
+                         "5 interleaved rounds of 0.2 s, of which 2 began while others used up to"
+                         " 71 % of the machine, intervals at 93.8 %")
+
+    def test_what_the_programs_were_made_of_is_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            cache = Path(folder) / "CMakeCache.txt"
+            (Path(folder) / "asio").mkdir()
+            (Path(folder) / "asio/version.hpp").write_text("#define ASIO_VERSION 102201 // 1\n")
+            cache.write_text(f"CMAKE_BUILD_TYPE:STRING=Fast\nCMAKE_C_COMPILER:FILEPATH=gcc\n"
+                             f"CMAKE_C_FLAGS_FAST:STRING=-O9\nASIO_INCLUDE_DIR:PATH={folder}\n")
+            self.assertIn("Asio 1.22.1", versions(cache))
+            self.assertTrue(versions(cache)[0].endswith("-O9"))
+        machine = {**MACHINE, "versions": ["gcc 12 -O9", "Asio 1.22.1"]}
+        self.assertIn("Linux 6.1; gcc 12 -O9, Asio 1.22.1), 2026",
+                      summary({**results_of(), "machine": machine}).replace("\n", " "))
 
     def test_sizes_are_read_at_once(self):
         self.assertEqual([size_text(size) for size in (64, 1000, 1024, 16384, 1 << 20)],

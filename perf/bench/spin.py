@@ -10,10 +10,10 @@ alone.
 import socket
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from process import BenchError, Load, Server, client_run, cpu_clock
-from sample import heading, progress
+from process import BenchError, Load, Server, client_run, cpu_clock, measuring
+from sample import Rounds, heading, progress
 from stats import PARITY, Ratio, interval_coverage, interval_rank, median_of, paired
 
 BACKENDS = ("uring", "epoll")
@@ -91,22 +91,23 @@ def sample_take(bench, row, ends):
     return {"rate": report["messages_per_second"], "p50_us": report["latency_us"]["p50"]}
 
 
-def samples_take(bench, rows):
-    """Every row once a round, and in it every pair of ends, in an order that is drawn anew."""
+def samples_take(bench, rows, rounds, failures):
+    """Every row once a round, and in it every pair of ends, in an order that is drawn anew. After
+    each round all samples so far."""
     samples = {row: {ends: [] for ends in row.ends} for row in rows}
-    failures = []
-    for number in range(bench.rounds):
+    for number in rounds:
         for index, row in enumerate(bench.random.sample(rows, len(rows))):
-            progress(f"round {number + 1} of {bench.rounds}, row {index + 1} of {len(rows)}")
+            progress(f"round {number} of {bench.rounds}, row {index + 1} of {len(rows)}")
             for ends in bench.random.sample(row.ends, len(row.ends)):
                 sample = None
                 try:
-                    sample = sample_take(bench, row, ends)
+                    with measuring():
+                        sample = sample_take(bench, row, ends)
                 except BenchError as error:
                     failures.append(f"{row.text()}, {ends}: {error}")
                 samples[row][ends].append(sample)
-    progress("")
-    return samples, failures
+        progress("")
+        yield number, samples
 
 
 def connection_open(server):
@@ -117,6 +118,16 @@ def connection_open(server):
     if connection.recv(1) != b"x":
         raise BenchError("the server closed an idle connection")
     return connection
+
+
+def idle_take(bench, failures):
+    """By backend; nothing if it could not be taken."""
+    try:
+        with measuring():
+            return idle_measure(bench)
+    except BenchError as error:
+        failures.append(f"idle: {error}")
+        return {}
 
 
 def idle_measure(bench):
@@ -140,19 +151,22 @@ def idle_measure(bench):
 
 
 def spin_block(bench):
-    rows = rows_of(bench)
-    samples, failures = samples_take(bench, rows)
-    table = {
-        "rounds": bench.rounds,
-        "seconds": bench.seconds,
-        "rows": [
-            {"backend": row.backend, "place": row.place.name, "connections": row.connections,
-             "text": row.text(), "samples": samples[row]}
-            for row in rows
-        ],
-        "idle": idle_measure(bench),
-        "failures": failures,
-    }
+    rows, failures, rounds = rows_of(bench), [], Rounds(replace(bench, minutes=0))
+    idle = idle_take(bench, failures)
+    for count, samples in samples_take(bench, rows, rounds, failures):
+        table = {
+            "rounds": count,
+            "seconds": bench.seconds,
+            "busy": rounds.busy,
+            "rows": [
+                {"backend": row.backend, "place": row.place.name, "connections": row.connections,
+                 "text": row.text(), "samples": samples[row]}
+                for row in rows
+            ],
+            "idle": idle,
+            "failures": failures,
+        }
+        bench.keep("spin", table)
     spin_show(table)
     return table
 

@@ -7,7 +7,7 @@ that alone: `ci/bench --show FILE` prints it again.
 
 from dataclasses import asdict
 
-from process import BenchError
+from process import BenchError, measuring
 from ratios import case_of, floor_of, floors_of, mean_of, names_of, ratio_of
 from sample import (
     Rounds,
@@ -42,6 +42,7 @@ def table_measure(bench, contenders, cases, counting=True):
         table = {
             "rounds": count,
             "seconds": bench.seconds,
+            "busy": rounds.busy,
             "servers": [asdict(contender) for contender in contenders],
             "rows": [
                 {**asdict(case), "samples": samples[case], "calls": counts.get(case, {})}
@@ -60,7 +61,8 @@ def calls_measure(bench, contenders, cases, failures):
         for contender in contenders:
             progress(f"system calls: {contender.name}, {case.text()}")
             try:
-                counts[case][contender.name] = calls_count(bench, contender, case)
+                with measuring():
+                    counts[case][contender.name] = calls_count(bench, contender, case)
             except BenchError as error:
                 failures.append(f"{contender.name}, {case.text()}: {error}")
     progress("")
