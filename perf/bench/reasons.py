@@ -5,7 +5,7 @@ from aims import calls_median, calls_rows, counts_of
 from ratios import claims_of
 from sample import CLIENTS
 from servers import BULK_TITLES, TITLES, TWINS
-from stats import median_of, ratio_text
+from stats import ratio_text
 
 MISSED = ("fails", "undecided")
 WORST_TITLES = {
@@ -54,17 +54,16 @@ def rival_reason(results, aims):
 
 
 def kernel_text(results, floors):
-    """How little of a message is the floor's own code: the bound is an instruction a nanosecond."""
-    counts = counts_of(results)["instructions"]
-    counts = [counts[floor] for floor in floors if floor in counts]
-    costs = [median_of(row["samples"], "cpu_ns", floor) for floor in floors
-             for row in calls_rows(results["table"]) if row["size"] == 64]
-    costs = [cost for cost in costs if cost]
-    if not counts or not costs:
+    """How much of a floor's message is not its own code. The ticks of a sample are few, those of
+    all rounds and rows many."""
+    samples = [sample for row in calls_rows(results["table"]) if row["size"] == 64
+               for floor in floors for sample in row["samples"].get(floor, ())
+               if sample and "user_ns" in sample]
+    if not samples:
         return ""
-    return (f"A message of 64 bytes takes a floor {min(costs):,.0f} ns or more, of which its own"
-            f" code is {max(counts):,.0f} instructions at most: even at a nanosecond each,"
-            f" {100 - 100 * max(counts) / min(costs):.0f} % are the kernel's (calls, TCP, copies).")
+    user, cpu = (sum(sample[name] for sample in samples) for name in ("user_ns", "cpu_ns"))
+    return (f"Of the floors' processor time for messages of 64 bytes the kernel has"
+            f" {100 - 100 * user / cpu:.0f} % (calls, TCP, copies), which all of them share.")
 
 
 # ---- Of counts
