@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The figures in documents: README.md has a summary, docs/figures.md every row.
+"""The figures in documents: README.md has a summary, docs/figures.md every row, and the chapter on
+the native layer what that saves.
 
 In each they stand between two markers, and are made of the results alone.
 """
@@ -24,11 +25,14 @@ from process import BenchError
 from ratios import floors_of, mean_of, names_of
 from reasons import reasons
 from servers import BULK_FLOORS, BULK_TITLES, NATIVES, SUITES
+from spin import SPIN_WORDS
 from stats import UNDECIDED
 from suite import PAIRS, rate_of, rate_text, time_of, time_text, unit_of
 from summary import AIMS_WORDS, COUNT_WORDS, cpu_grid, means_grid, summary
 from table import FIELDS
 
+NATIVE_RECEIVES = {"weir-native-own": "its own buffer (`weir_uring_read_some`)",
+                   "weir-native": "buffers of the loop (`weir_uring_pull`)"}
 BEGIN, END = "<!-- numbers -->", "<!-- end of numbers -->"
 TRANSFER_FIELDS = (("rate", "MiB a second", 1), ("cpu_ns", "server CPU a MiB, us", 1000))
 
@@ -102,6 +106,22 @@ def native_parts(results):
                           for native, portable in pairs)], lines)
 
 
+def native(results):
+    """What the native layer saves, in the chapter that tells of it."""
+    counts, table = counts_of(results)["instructions"], results.get("table")
+    names = {name for pair in NATIVES.items() for name in pair}
+    if not table or not names <= set(names_of(table)) & set(counts):
+        return ""
+    lines = ([NATIVE_RECEIVES[name], f"{counts[portable]:,.0f}", f"{counts[name]:,.0f}",
+              long(mean_of(table["rows"], "cpu_ns", name, [portable]))]
+             for name, portable in NATIVES.items())
+    return "\n".join((
+        words("An echo of 64 bytes on 64 connections, user instructions of the server a message"
+              " (callgrind), and its processor time over all rows, the native sessions' to the"
+              f" portable ones'. {taken_text(results['machine'], table)}. `?`: {UNDECIDED}."),
+        grid(["receives into", "portable", "native", "processor time"], lines)))
+
+
 def field_grids(table, field, scale, digits):
     floors = floors_of(table)
     for (size, client), rows in groups_of(table["rows"], "size", "client"):
@@ -156,14 +176,16 @@ def suite_text(results, taken):
 
 
 def spin_text(results, taken):
-    return "\n".join(("## Spinning before sleep\n", words(f"{taken}. To neither end spinning."),
+    return "\n".join(("## Spinning before sleep\n",
+                      words(f"{taken}. To neither end spinning. {SPIN_WORDS}"),
                       spin_grid(results["spin"])))
 
 
 # ---- Into the documents
 
-DOCUMENTS = {"summary": summary, "figures": figures}
-FILES = {"summary": "README.md", "figures": "docs/figures.md"}
+DOCUMENTS = {"summary": summary, "figures": figures, "native": native}
+FILES = {"summary": "README.md", "figures": "docs/figures.md",
+         "native": "docs/guide/08-native.md"}
 
 
 def replaced(document, text):
@@ -176,7 +198,9 @@ def replaced(document, text):
 
 
 def publish(root, results):
+    """A document of which nothing was measured stays as it is."""
     for kind, make in DOCUMENTS.items():
-        file = root / FILES[kind]
-        file.write_text(replaced(file.read_text(), make(results)))
-        print(f"wrote {FILES[kind]}")
+        file, text = root / FILES[kind], make(results)
+        if text:
+            file.write_text(replaced(file.read_text(), text))
+            print(f"wrote {FILES[kind]}")

@@ -199,21 +199,19 @@ def idle_cell(share):
     return f"{100 * share:.3f} %: {'holds' if share < IDLE_SHARE_MAX else 'fails'}"
 
 
-def spin_grid(spin, shown=None):
-    """A line a place, a load and who spins, of all or one that is shown; a column a backend."""
+def spin_grid(spin):
+    """A line a place, a load and who spins; a column a backend."""
     backends = list(dict.fromkeys(row["backend"] for row in spin["rows"]))
-    lines, wanted = {}, [shown] if shown else [ends for ends in ENDS if ends != "neither"]
+    lines, wanted = {}, [ends for ends in ENDS if ends != "neither"]
     for row in spin["rows"]:
         for ends in [ends for ends in row["samples"] if ends in wanted]:
             plural = "" if row["connections"] == 1 else "s"
-            who = "" if shown else f"{ends}; "
-            what = f"{who}{row['place']}, {row['connections']} connection{plural}"
+            what = f"{ends}; {row['place']}, {row['connections']} connection{plural}"
             lines.setdefault(what, {})[row["backend"]] = spin_cell(row, ends)
     rows = [[what, *(cells.get(it, "") for it in backends)] for what, cells in lines.items()]
     rows.append(["CPU of a core while idle", *(idle_cell(spin["idle"].get(it))
                                                for it in backends)])
-    where = "where" if shown else "who spins; where"
-    return grid([where, *(BACKEND_TITLES[it] for it in backends)], rows)
+    return grid(["who spins; where", *(BACKEND_TITLES[it] for it in backends)], rows)
 
 
 # ---- Words

@@ -36,9 +36,10 @@ def arguments_parse(description, blocks, whole, quick):
     option("--results", type=Path, default=ROOT / "bench-results", help="where the JSON goes")
     option("--show", type=Path, nargs="+", metavar="FILE",
            help="print the tables of earlier runs again, a block from the last that has it")
-    option("--markdown", choices=("summary", "figures"),
-           help="with --show: what stands between the markers of README.md, of docs/figures.md")
-    option("--publish", action="store_true", help="with --show: put it there, in both")
+    option("--markdown", choices=("summary", "figures", "native"),
+           help="with --show: what stands between the markers of README.md, of docs/figures.md, of"
+                " docs/guide/08-native.md")
+    option("--publish", action="store_true", help="with --show: put it there, in all of them")
     arguments = parser.parse_args()
     defaults_set(arguments, whole, quick)
     if arguments.rounds < 1 or arguments.seconds <= 0:

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from process import BenchError
+from process import BenchError, measuring
 
 
 class Results:
@@ -46,7 +46,8 @@ def results_read(files):
     """Several files as one run: a block is the last file's that has it, the machine the first's."""
     results = {}
     for file in files:
-        values = json.loads(file.read_text())
+        with measuring():
+            values = json.loads(file.read_text())
         machine = results.get("machine", values["machine"])
         results |= {name: value for name, value in values.items() if value}
         results["machine"] = machine

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aims import aims_of, aims_show
 from bulk import bulk_show, move
-from documents import BEGIN, END, figures, publish, replaced
+from documents import BEGIN, END, FILES, figures, publish, replaced
 from fixtures import (
     COSTS,
     IDLE,
@@ -40,6 +40,14 @@ def results_of(table=None, bulk=None):
     return {"machine": MACHINE, "table": table or table_of(COSTS), "idle": IDLE,
             "instructions": INSTRUCTIONS, "bulk": bulk or bulk_of(BULK_TIMES, BULK_TIMES),
             "suite": suite_of()}
+
+
+def results_with_natives():
+    costs = {**COSTS, "weir-uring-own": [1000] * 5, "weir-native": [800] * 5,
+             "weir-native-own": [900] * 5}
+    counts = {"weir-uring": 350, "weir-uring-own": 340, "weir-native": 320, "weir-native-own": 300}
+    return {**results_of(table_of(costs)), "instructions": [
+        {"server": name, "instructions": count} for name, count in counts.items()]}
 
 
 def aims_text(table):
@@ -205,6 +213,11 @@ class Files(unittest.TestCase):
             self.assertTrue(results.keep("bulk", {"rounds": 2}))
             self.assertEqual(results_read([results.file])["table"], {"rounds": 1})
 
+    def test_what_is_no_file_of_a_run_is_said(self):
+        with tempfile.NamedTemporaryFile() as file:
+            self.assertRaises(BenchError, results_read, [Path(file.name)])
+            self.assertRaises(BenchError, results_read, [Path(file.name) / "gone"])
+
     def test_several_files_are_one_run(self):
         with tempfile.TemporaryDirectory() as folder:
             first, second = Path(folder) / "1", Path(folder) / "2"
@@ -219,6 +232,9 @@ class Documents(unittest.TestCase):
         text = summary(results_of())
         self.assertIn("Taken on a virtual machine (a CPU, 2 cores, Linux 6.1), 2026-01-31, 5 inter",
                       text)
+        self.assertIn("| weir, io_uring, to | CPU a message | messages a second | p50 | p99 |\n",
+                      text)
+        self.assertIn("| libuv | 0.71 (0.67-0.72) | 1.40 (1.40-1.49) | 0.71 (0.67-0.72) |", text)
         self.assertIn("| server | CPU, other core | CPU, same core | CPU, all rows |", text)
         self.assertIn("| libuv | 1.40 | 1.40 | 1.40 (1.40-1.50) |", text)
         self.assertRegex(text, r"\| weir, io_uring \| 1\.00.* \| 500 \| 351 \| 2\.00 \|\n")
@@ -271,15 +287,19 @@ class Documents(unittest.TestCase):
         self.assertEqual(replaced(document, "new\n"), f"a\n{BEGIN}\n\nnew\n\n{END}\nb\n")
         self.assertRaises(BenchError, replaced, "a\n", "new")
 
-    def test_publishing_writes_both(self):
+    def test_publishing_writes_what_was_measured(self):
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
-            (root / "docs").mkdir()
-            for name in ("README.md", "docs/figures.md"):
+            (root / "docs/guide").mkdir(parents=True)
+            for name in FILES.values():
                 (root / name).write_text(f"{BEGIN}\n{END}\n")
             printed(lambda results: publish(root, results))(results_of())
             self.assertIn("holds itself to", (root / "README.md").read_text())
             self.assertIn("## Echoes", (root / "docs/figures.md").read_text())
+            self.assertEqual((root / FILES["native"]).read_text(), f"{BEGIN}\n{END}\n")
+            printed(lambda results: publish(root, results))(results_with_natives())
+            self.assertIn("(`weir_uring_pull`) | 350 | 320 | 0.80 (0.80-0.80) |\n",
+                          (root / FILES["native"]).read_text())
 
     def test_what_others_used_of_the_machine_is_told(self):
         self.assertEqual(rounds_text({"rounds": 5, "seconds": 0.2, "busy": [0, 0.71, 0.02, 0.1]}),

@@ -23,6 +23,10 @@ IDLE_SECONDS = 10
 IDLE_CONNECTIONS = 50
 IDLE_SHARE_MAX = 0.01
 LOOPS_A_CORE = 2  # when there are more loops than cores
+SPIN_WORDS = (f"With a core each, both ends together are to be {GAIN_AIM} times as fast; where"
+              f" cores are scarce, less than {100 * (PARITY - 1):.0f} % is to be lost; idle for"
+              f" {IDLE_SECONDS} s with {IDLE_CONNECTIONS} connections after a ping-pong, less than"
+              f" {100 * IDLE_SHARE_MAX:.0f} % of a core used.")
 
 # Who spins: the server, the client.
 ENDS = {

@@ -20,13 +20,19 @@ from markdown import (
 )
 from ratios import floors_of, mean_of, names_of
 from reasons import reasons
-from servers import BULK_FLOORS, BULKS, NATIVES
+from servers import BULK_FLOORS, BULKS, EPOLL_FLOORS, NATIVES
+from spin import SPIN_WORDS
 from stats import PARITY, UNDECIDED, median_of
 
 SHOWN = "weir-uring"  # the server whose aims README shows, beside those of parity
 BULKS_SHOWN = ("weir-uring", "weir-epoll", *(it.name for it in BULKS if it.kind == "peer"))
 CALLS_CONNECTIONS = 64
+MEANS_WORDS = "geometric means"
+UNSURE_WORDS = (f"`?`: {UNDECIDED}. Each figure is the median of its own rounds, so that of all"
+                " rows need not lie between those of its parts.")
 MEANS = {"rate": "messages a second", "p50_us": "p50", "p99_us": "p99"}
+SHORT_FIELDS = (("cpu_ns", "CPU a message"), ("rate", "messages a second"), ("p50_us", "p50"),
+                ("p99_us", "p99"))
 AIMS_WORDS = (
     "What weir holds itself to: a timed figure is a geometric mean of ratios, and holds if the"
     " upper bound of its interval is below the limit, fails if the lower one is not, and is"
@@ -45,8 +51,9 @@ def summary(results):
             parts.append(text(results))
     aims = [aim for aim in aims_of(results)
             if aim.server == SHOWN or (aim.kind == "parity" and aim.server not in NATIVES)]
-    head = head_text(results)
-    return "\n".join([*aims_text(results, aims, head), *reasons_text(results, aims), *parts])
+    head = [words(head_text(results))]
+    return "\n".join([*head, *short_text(results), *aims_text(results, aims),
+                      *reasons_text(results, aims), *parts])
 
 
 def head_text(results):
@@ -57,11 +64,28 @@ def head_text(results):
     return ""
 
 
-def aims_text(results, aims, head):
+def short_text(results):
+    """What is asked first: one server of weir's to each of the others."""
+    table = results.get("table")
+    if not table or SHOWN not in names_of(table):
+        return
+    others = [(title_of(name), [name]) for name in names_of(table)
+              if name in EPOLL_FLOORS or name in names_of(table, "peer")]
+    head = [f"{title_of(SHOWN)}, to", *(title for _, title in SHORT_FIELDS)]
+    yield words(f"In short, weir-echo beside each of the others: {MEANS_WORDS} of weir's figure to"
+                " theirs. Of messages a second more is better, of the others less."
+                f" {UNSURE_WORDS}")
+    yield grid(head, (
+        [title, *(long(mean_of(table["rows"], field, SHOWN, references))
+                  for field, _ in SHORT_FIELDS)]
+        for title, references in [("the better floor on io_uring", floors_of(table)), *others]))
+
+
+def aims_text(results, aims):
     """The aims of a bulk transfer are told in its own table."""
     aims = [aim for aim in aims if aim.kind != "bulk"]
-    yield words(f"{head} {AIMS_WORDS}" if aims else head)
     if aims:
+        yield words(AIMS_WORDS)
         yield aims_grid(aims, sizes_of(results["table"]["rows"]))
 
 
@@ -116,7 +140,7 @@ def means_grid(table, counts):
 COUNT_WORDS = (
     "Idle is resident bytes of a connection that has echoed 64 bytes{full}; instructions (the"
     f" user's, messages of 64 bytes) and system calls are of {CALLS_CONNECTIONS} connections, a"
-    " message"
+    " message; calls were counted once in each row, for 0.2 s"
 )
 
 
@@ -144,9 +168,9 @@ def table_text(results):
                            f"{connections[-1]:,}")) if connections[1:] else f"{connections[0]:,}"
     sizes = ", ".join(size_text(size) for size in sizes_of(table["rows"]))
     return "\n".join((
-        words(f"Every server, as ratios to the better floor of each row, geometric means over"
-              f" {counts} connections and messages of {sizes}. CPU is the server's, a message."
-              f" {COUNT_WORDS.format(full='')}. `?`: {UNDECIDED}."),
+        words(f"Every server, as ratios to the better floor on io_uring of each row, {MEANS_WORDS}"
+              f" over {counts} connections and messages of {sizes}. CPU is the server's, a message."
+              f" {COUNT_WORDS.format(full='')}."),
         servers_grid(table, counts_of(results)),
     ))
 
@@ -179,7 +203,7 @@ def suite_text(results):
 def spin_text(results):
     spin = results["spin"]
     return "\n".join((
-        words("Spinning before sleep at both ends, messages of 64 bytes: messages a second to those"
-              f" when neither end spins, and p50 ({rounds_text(spin)}):"),
-        spin_grid(spin, "both"),
+        words("Spinning before sleep, messages of 64 bytes: messages a second to those when neither"
+              f" end spins, and p50 ({rounds_text(spin)}). {SPIN_WORDS}"),
+        spin_grid(spin),
     ))
