@@ -8,8 +8,10 @@
  * what it filled is sent from where it lies, one send at a time, and given back. Descriptors are
  * direct. An idle connection holds no buffer.
  *
- * The buffers are few: the kernel takes them in turn, so all of them together are what has to stay
- * in the cache. A client that does not read can hold them all: this is a floor and no server.
+ * The buffers are few: the kernel takes them in turn, so what is touched of all of them together is
+ * what has to stay in the cache. When small messages come of more connections than there are
+ * buffers, more are made. A client that does not read can hold them all: this is a floor and no
+ * server.
  */
 
 #include <poll.h>
@@ -22,9 +24,11 @@
 #include "ring.h"
 
 enum {
-    /* The kernel completes some 20 receives an enter, while the sends of the last 20
-     * are submitted. */
-    BUFFERS = 64,
+    /* The kernel completes some 20 receives an enter, while the sends of the last 20 are submitted:
+     * of some 64 connections. */
+    BUFFERS_FIRST = 64,
+    BUFFERS_MAX = 1024,
+    HOT_BYTES = 1024 * 1024,               /* of all buffers what may be touched: a core's cache */
     BUFFER_STRIDE = PEER_BUFFER_SIZE + 64, /* not all in the same few cache sets */
     GROUP = 0,
     NOTHING = -1,
@@ -58,11 +62,14 @@ typedef struct server {
     struct io_uring ring;
     struct io_uring_buf_ring *buffers;
     char *memory;
-    piece pieces[BUFFERS];
+    piece pieces[BUFFERS_MAX];
+    unsigned buffer_count;   /* buffers that there are */
     unsigned free_count;     /* buffers that the kernel may have */
+    uint32_t latest_size;    /* of what was received last */
     connection *connections; /* by slot */
     int first_starving;      /* a queue of slots, or NOTHING */
     int last_starving;
+    unsigned starving_count;
     int listener;
     bool accepting; /* false after running out of slots, until one is closed */
     bool has_room;  /* one was closed since accepting started */
@@ -89,7 +96,7 @@ static char *buffer_at(const server *self, int id)
 static void buffer_publish(server *self, int id)
 {
     io_uring_buf_ring_add(self->buffers, buffer_at(self, id), PEER_BUFFER_SIZE, (uint16_t)id,
-                          io_uring_buf_ring_mask(BUFFERS), 0);
+                          io_uring_buf_ring_mask(BUFFERS_MAX), 0);
     io_uring_buf_ring_advance(self->buffers, 1);
     self->free_count++;
 }
@@ -102,21 +109,34 @@ static void *pages_map(size_t size)
     return pages;
 }
 
+static void buffers_add(server *self)
+{
+    for (unsigned end = self->buffer_count + BUFFERS_FIRST; self->buffer_count < end;)
+        buffer_publish(self, (int)self->buffer_count++);
+}
+
+/* So many more that each starving connection has one, if what they receive is small. */
+static void buffers_add_if_small(server *self)
+{
+    while (self->starving_count > self->free_count && self->buffer_count < BUFFERS_MAX &&
+           (self->buffer_count + BUFFERS_FIRST) * (size_t)self->latest_size <= HOT_BYTES)
+        buffers_add(self);
+}
+
 static void buffers_open(server *self)
 {
-    self->memory = pages_map((size_t)BUFFERS * BUFFER_STRIDE);
-    self->buffers = pages_map(BUFFERS * sizeof(struct io_uring_buf));
+    self->memory = pages_map((size_t)BUFFERS_MAX * BUFFER_STRIDE);
+    self->buffers = pages_map(BUFFERS_MAX * sizeof(struct io_uring_buf));
     struct io_uring_buf_reg registration = {
         .ring_addr = (uintptr_t)self->buffers,
-        .ring_entries = BUFFERS,
+        .ring_entries = BUFFERS_MAX,
         .bgid = GROUP,
     };
     int failure = io_uring_register_buf_ring(&self->ring, &registration, 0);
     if (failure < 0)
         weir_peer_die("io_uring_register_buf_ring", -failure);
     io_uring_buf_ring_init(self->buffers);
-    for (int id = 0; id < BUFFERS; id++)
-        buffer_publish(self, id);
+    buffers_add(self);
 }
 
 /* Starting. */
@@ -190,9 +210,11 @@ static void connection_close_when_done(server *self, int slot)
         close_start(self, slot);
 }
 
-/* There is no buffer: wait until one is given back. */
+/* There was no buffer: receive when this batch has given some back. Begun again at once, a thousand
+ * receives for a few buffers fail over and over. */
 static void connection_starve(server *self, int slot)
 {
+    self->starving_count++;
     self->connections[slot].is_starving = true;
     self->connections[slot].next_starving = NOTHING;
     if (self->first_starving == NOTHING)
@@ -204,11 +226,13 @@ static void connection_starve(server *self, int slot)
 
 static void starving_feed(server *self)
 {
+    buffers_add_if_small(self);
     for (unsigned left = self->free_count; left > 0 && self->first_starving != NOTHING; left--) {
         int slot = self->first_starving;
         connection *it = &self->connections[slot];
         self->first_starving = it->next_starving;
         it->is_starving = false;
+        self->starving_count--;
         if (it->is_ending)
             connection_close_when_done(self, slot);
         else
@@ -261,6 +285,7 @@ static void recv_take(server *self, int slot, int id, uint32_t size)
         buffer_publish(self, id);
     else
         piece_push(self, slot, id, size);
+    self->latest_size = size;
 }
 
 static void recv_done(server *self, int slot, int result, unsigned flags)
@@ -272,7 +297,7 @@ static void recv_done(server *self, int slot, int result, unsigned flags)
         recv_take(self, slot, (int)(flags >> IORING_CQE_BUFFER_SHIFT), (uint32_t)result);
     else if (result != -ENOBUFS)
         it->is_ending = true;
-    else if (self->free_count == 0)
+    else
         connection_starve(self, slot);
 
     if (it->is_ending)
@@ -325,13 +350,25 @@ static void completion_dispatch(server *self, const struct io_uring_cqe *cqe)
     }
 }
 
+/* Whoever starves although there are buffers is fed before we wait: it may be all that happens. */
+static void serve_enter(server *self)
+{
+    if (self->first_starving == NOTHING || self->free_count == 0) {
+        ring_enter(&self->ring);
+        return;
+    }
+    int ret = io_uring_submit_and_get_events(&self->ring);
+    if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+        weir_peer_die("io_uring_enter", -ret);
+}
+
 static void serve(server *self)
 {
     while (self->running) {
         unsigned head;
         unsigned count = 0;
         struct io_uring_cqe *cqe;
-        ring_enter(&self->ring);
+        serve_enter(self);
         io_uring_for_each_cqe(&self->ring, head, cqe)
         {
             completion_dispatch(self, cqe);
