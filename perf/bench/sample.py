@@ -109,7 +109,7 @@ def sample_take(bench, contender, case):
         report = client_run(bench.client(), server, load, client_cpu_of(bench, case), watch)
     rate, latency = report["messages_per_second"], report["latency_us"]
     messages = rate * window["wall"] / 1e9
-    if window["cpu"] == 0:
+    if window["cpu"] == 0 or messages == 0:
         raise BenchError("the server did not run while it was measured")
     return asdict(Sample(rate, window["cpu"] / messages, window["user"] / messages, latency["p50"],
                          latency["p99"]))

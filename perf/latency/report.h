@@ -9,10 +9,10 @@
  * printed in microseconds. Without a message there is no latency: "-" in the table, null in JSON.
  *
  * Messages and latencies are of every answer to a request of the measured time, however late it
- * came. Messages per second, in an open loop, are the answers that came from the end of the
- * warm-up to the end of the duration, over that time, whenever their requests were due: the two
- * seconds that late answers get count in neither, so that a server with a backlog is seen at the
- * rate it had. In a closed loop, they are the messages over the time to the last answer.
+ * came. Messages per second are the answers that came from the end of the warm-up to the end of the
+ * duration, over that time, whenever their requests were due or sent: the two seconds that late
+ * answers get count in neither, so that a server with a backlog is seen at the rate it had, and one
+ * with many connections is not charged for the requests that were on their way at the beginning.
  *
  * Source: perf/latency/report.c, plot.c, svg.c. Tests: tests/unit/test_lat_report.c.
  */

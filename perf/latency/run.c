@@ -119,16 +119,10 @@ static int64_t later(int64_t a_ns, int64_t b_ns)
     return a_ns > b_ns ? a_ns : b_ns;
 }
 
-/* When what was measured was over on this thread: at the planned end, unless it was cut short. The
- * rate of an open loop has no answer after it; that of a closed loop ends with the last one. */
+/* When what was measured was over on this thread: at the planned end, unless it was cut short. */
 static int64_t measured_until(const weir_lat_worker *worker)
 {
-    const weir_lat_lane *lane = &worker->lane;
-
-    if (worker->ended_ns < lane->end_ns)
-        return worker->ended_ns;
-    return lane->options->rate_per_second > 0 ? lane->end_ns
-                                              : later(lane->end_ns, lane->last_answer_ns);
+    return worker->ended_ns < worker->lane.end_ns ? worker->ended_ns : worker->lane.end_ns;
 }
 
 /* Gather all lanes into the first. */

@@ -72,17 +72,15 @@ static void leave_schedule(weir_lat_session *self)
         weir_lat_schedule_advance(&self->schedule);
 }
 
-/* Whether messages per second are of this answer. Above its capacity a server answers requests of
- * the warm-up in the measured time, and those of the measured time after it: what it can do is what
- * it answered in that time. A closed loop has no backlog, and counts the requests that it sent. */
+/* Whether messages per second are of this answer. Requests of the warm-up are answered in the
+ * measured time, and those of the measured time after it: what a server can do is what it answered
+ * in that time. */
 static bool is_for_rate(const weir_lat_session *self)
 {
     const weir_lat_lane *lane = self->lane;
-    const weir_lat_exchange *exchange = &self->exchange;
+    int64_t answered_ns = self->exchange.answered_ns;
 
-    if (!is_open_loop(self))
-        return exchange->sent_ns >= lane->measure_ns;
-    return exchange->answered_ns >= lane->measure_ns && exchange->answered_ns < lane->end_ns;
+    return answered_ns >= lane->measure_ns && answered_ns < lane->end_ns;
 }
 
 /* An open loop counts from when the request was due; a closed loop from when it was sent. */
@@ -93,7 +91,6 @@ static void count_answer(weir_lat_session *self)
     int64_t from_ns = is_open_loop(self) ? self->due_ns : exchange->sent_ns;
 
     __atomic_store_n(&lane->answered, lane->answered + 1, __ATOMIC_RELAXED);
-    lane->last_answer_ns = exchange->answered_ns;
     if (from_ns >= lane->measure_ns)
         weir_lat_histogram_record(&lane->latencies, exchange->answered_ns - from_ns);
     if (is_for_rate(self)) {

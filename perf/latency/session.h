@@ -25,11 +25,10 @@ typedef struct weir_lat_lane {
     int64_t measure_ns;           /* When the warm-up ends. */
     int64_t end_ns;               /* When no request is due any more. */
     weir_lat_histogram latencies; /* Of requests that were due from measure_ns to end_ns. */
-    uint64_t rated;       /* Answers that messages per second are of: see weir_lat_report. */
-    uint64_t rated_bytes; /* Of these answers. */
-    uint64_t errors;      /* Sessions that ended with one. */
-    uint64_t unserved;    /* Requests that were due, and not sent or not answered in time. */
-    int64_t last_answer_ns;
+    uint64_t rated;           /* Answers that messages per second are of: see weir_lat_report. */
+    uint64_t rated_bytes;     /* Of these answers. */
+    uint64_t errors;          /* Sessions that ended with one. */
+    uint64_t unserved;        /* Requests that were due, and not sent or not answered in time. */
     uint64_t answered;        /* Also in the warm-up. __atomic: main reads it for progress. */
     weir_lat_failure failure; /* The first. */
 } weir_lat_lane;
