@@ -10,7 +10,7 @@ from pathlib import Path
 
 BUSY_SHARE_MAX = 0.05
 LOOK_SECONDS = 0.2
-PATIENCE_SECONDS = 60  # for the others to end
+PATIENCE_SECONDS = 180  # for the others to end, of all rounds together
 PACKAGES = ("libuv", "liburing")
 
 
@@ -55,13 +55,20 @@ def busy_share(seconds):
     return busy / max(1, idle + busy)
 
 
-def quiet_await(share=busy_share, clock=time.monotonic):
-    """Before a round: wait until the others have ended, but not for ever. What they use at last."""
-    end = clock() + PATIENCE_SECONDS
-    while True:
-        busy = share(LOOK_SECONDS)
-        if busy <= BUSY_SHARE_MAX or clock() > end:
-            return busy
+class Others:
+    """Before a round: wait until the others have ended, but in a whole run not longer than this."""
+
+    def __init__(self, patience=PATIENCE_SECONDS, share=busy_share, clock=time.monotonic):
+        self.left, self.share, self.clock = patience, share, clock
+
+    def __call__(self):
+        """What they use at last."""
+        begin = self.clock()
+        while True:
+            busy, waited = self.share(LOOK_SECONDS), self.clock() - begin
+            if busy <= BUSY_SHARE_MAX or waited > self.left:
+                self.left = max(0, self.left - waited + LOOK_SECONDS)
+                return busy
 
 
 # ---- What the programs were made of

@@ -6,7 +6,7 @@ import os
 import random
 from pathlib import Path
 
-from machine import quiet_await
+from machine import Others
 from sample import Bench, built, programs_check
 from servers import BY_NAME, SERVERS
 
@@ -88,5 +88,5 @@ def bench_make(arguments, keep):
         random=random.Random(),
         minutes=arguments.minutes,
         keep=keep,
-        look=quiet_await,
+        look=Others(patience=0) if arguments.quick else Others(),
     )
