@@ -18,6 +18,7 @@ from counts import descriptors_raise, idle_block, instructions_block, syscalls_b
 from documents import DOCUMENTS, publish
 from machine import facts_print, machine_facts
 from options import ROOT, arguments_parse, bench_make
+from paced import paced_block, paced_show
 from process import BenchError
 from results import Results, results_read
 from sample import built, heading, progress, programs_check
@@ -66,6 +67,7 @@ def scale_block(bench):
 BLOCKS = {
     "idle": idle_block,
     "table": table_block,
+    "paced": paced_block,
     "bulk": bulk_block,
     "spin": spin_block,
     "syscalls": syscalls_block,
@@ -73,7 +75,8 @@ BLOCKS = {
     "suite": suite_block,
     "scale": scale_block,
 }
-SHOWS = {"table": table_block_show, "bulk": bulk_show, "spin": spin_show, "suite": suite_show}
+SHOWS = {"table": table_block_show, "paced": paced_show, "bulk": bulk_show, "spin": spin_show,
+         "suite": suite_show}
 QUICK_BLOCKS = ("idle", "table")
 WHOLE_BLOCKS = tuple(name for name in BLOCKS if name != "scale")
 

@@ -21,6 +21,7 @@ from markdown import (
     title_of,
     words,
 )
+from paced import paced_text
 from process import BenchError
 from ratios import floors_of, mean_of, names_of
 from reasons import reasons
@@ -46,8 +47,8 @@ def figures(results):
         found = list(reasons(results, aims))
         parts += ["What does not hold, and what the same samples say of it:\n",
                   items(found)] if found else []
-    for name, text in (("table", table_text), ("bulk", bulk_text), ("suite", suite_text),
-                       ("spin", spin_text)):
+    for name, text in (("table", table_text), ("paced", paced_part), ("bulk", bulk_text),
+                       ("suite", suite_text), ("spin", spin_text)):
         if results.get(name):
             parts.append(text(results, taken_text(results["machine"], results[name])))
     return "\n".join(parts)
@@ -139,6 +140,15 @@ def calls_grids(table):
 
 
 # ---- The others
+
+
+def paced_part(results, taken):
+    paced, parts = results["paced"], ["## Echoes at a rate\n", words(f"{taken}.")]
+    parts.append(paced_text(paced))
+    for field, title, scale, digits in FIELDS[1:]:
+        parts.append(f"### {title[0].upper()}{title[1:]}, at a rate\n")
+        parts += field_grids(paced, field, scale, digits)
+    return "\n".join(parts)
 
 
 def bulk_text(results, taken):

@@ -41,6 +41,12 @@ def table_of(costs, connections=64, sizes=(64,)):
     return {"rounds": 5, "seconds": 0.4, "servers": servers, "rows": rows, "failures": []}
 
 
+def paced_of(costs):
+    """The same at a rate."""
+    paced = table_of(costs)
+    return {**paced, "rows": [{**row, "rate": 30000, "calls": {}} for row in paced["rows"]]}
+
+
 def transfer(cost, cpu):
     return {"rate": 1e9 / cost, "wall_ns": cost, "cpu_ns": cpu}
 

@@ -28,7 +28,7 @@ def arguments_parse(description, blocks, whole, quick):
            help="where servers run, and clients on the other core (the last, the first)")
     option("--rounds", type=int, help="rounds of every comparison (5, fewer decide nothing)")
     option("--minutes", type=float, default=0,
-           help="more rounds of table, bulk and suite, each as long as they fit into so many")
+           help="more rounds of table, paced, bulk, suite, each as long as they fit into so many")
     option("--seconds", type=float, help="measured window of a round (0.4)")
     option("--quick", action="store_true",
            help="2 rounds of 0.2 s, 1 and 64 connections of 64 bytes: a trial, not a result")

@@ -191,13 +191,14 @@ class Server:
 
 @dataclass(frozen=True)
 class Load:
-    """What the client does: a closed loop of echoes over some connections."""
+    """What the client does: echoes over some connections, in a closed loop or at a rate."""
 
     connections: int
     size: int
     seconds: float
     warmup: float
     spins: bool = False  # the client looks for answers for a while before it sleeps
+    rate: int = 0  # messages a second of all connections; 0: each when its answer is there
 
 
 def client_run(program, server, load, cpu, during=lambda: None, options=()):
@@ -207,6 +208,7 @@ def client_run(program, server, load, cpu, during=lambda: None, options=()):
         command = [str(program), "--connections", str(load.connections), "--size", str(load.size)]
         command += ["--duration", f"{load.seconds:g}", "--warmup", f"{load.warmup:g}"]
         command += [] if load.spins else ["--spin", "0"]
+        command += ["--rate", str(load.rate)] if load.rate else []
         command += ["--json", str(result), *options, server.address]
         client = subprocess.Popen(
             command,

@@ -13,7 +13,8 @@ MORE_IS_BETTER = {"rate"}  # of the fields of a sample; the others are costs
 
 
 def case_of(row):
-    return Case(row["client"], row["connections"], row["size"], row["client_spins"])
+    return Case(row["client"], row["connections"], row["size"], row["client_spins"],
+                row.get("rate", 0))
 
 
 def names_of(table, kind=None):

@@ -57,9 +57,11 @@ class Case:
     connections: int
     size: int
     client_spins: bool = False
+    rate: int = 0  # messages a second that are due; 0: a closed loop
 
     def text(self):
-        return f"client on {CLIENTS[self.client]}, {self.connections:,} x {self.size:,} bytes"
+        rate = f", {self.rate:,} a second" if self.rate else ""
+        return f"client on {CLIENTS[self.client]}, {self.connections:,} x {self.size:,} bytes{rate}"
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def sample_take(bench, contender, case):
     The server's run time is read over a window as long as the client's and inside the time in which
     the client keeps it busy, so neither start-up nor connecting is counted.
     """
-    load = Load(case.connections, case.size, bench.seconds, bench.warmup, case.client_spins)
+    load = Load(case.connections, case.size, bench.seconds, bench.warmup, case.client_spins,
+                case.rate)
     window = {}
 
     def watch():

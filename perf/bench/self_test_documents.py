@@ -19,12 +19,14 @@ from fixtures import (
     INSTRUCTIONS,
     MACHINE,
     bulk_of,
+    paced_of,
     printed,
     suite_of,
     table_of,
 )
 from machine import versions
 from markdown import rounds_text, size_text
+from paced import paced_show
 from process import BenchError
 from reasons import reasons
 from results import Results, results_read
@@ -260,6 +262,15 @@ class Documents(unittest.TestCase):
         self.assertIn("| libuv | 1,400; 1.40 (1.40-1.50) |\n", text)
         self.assertIn("| by hand: io_uring, one-shot | 1,000; 1 |\n", text)
         self.assertIn("| `post/1000` | tasks | 2.00 M | 1.00 M | failed | 1.00 M | failed |", text)
+
+    def test_latencies_at_a_rate_have_a_table(self):
+        results = {"machine": MACHINE, "paced": paced_of({**COSTS, "raw-uring": [None] * 5})}
+        text = summary(results)
+        self.assertIn("| p99, 64 connections, other core | p99, 64 connections, same core |", text)
+        self.assertIn("| libuv | 280 us | 280 us | 1.27 (1.27-1.36) |", text)
+        self.assertIn("| by hand: io_uring, one-shot | failed | failed | failed |", text)
+        self.assertIn("## Echoes at a rate", figures(results))
+        self.assertIn("64 x 64 bytes, 30,000 a second\n", printed(paced_show)(results["paced"]))
 
     def test_the_native_layer_stands_beside_the_portable(self):
         table = table_of({**COSTS, "weir-native": [800] * 5})

@@ -18,6 +18,7 @@ from markdown import (
     title_of,
     words,
 )
+from paced import paced_text
 from ratios import floors_of, mean_of, names_of
 from reasons import reasons
 from servers import BULK_FLOORS, BULKS, EPOLL_FLOORS, NATIVES
@@ -45,8 +46,8 @@ AIMS_WORDS = (
 def summary(results):
     """All of it, for the blocks that were measured."""
     parts = []
-    for name, text in (("table", table_text), ("bulk", bulk_text), ("suite", suite_text),
-                       ("spin", spin_text)):
+    for name, text in (("table", table_text), ("paced", lambda of: paced_text(of["paced"])),
+                       ("bulk", bulk_text), ("suite", suite_text), ("spin", spin_text)):
         if results.get(name):
             parts.append(text(results))
     aims = [aim for aim in aims_of(results)
@@ -57,7 +58,7 @@ def summary(results):
 
 
 def head_text(results):
-    for name in ("table", "bulk", "suite", "spin"):
+    for name in ("table", "paced", "bulk", "suite", "spin"):
         if results.get(name):
             return (f"{taken_text(results['machine'], results[name])}. Every row with its interval,"
                     " and the aims of the native layer, are in [docs/figures.md](docs/figures.md).")

@@ -34,7 +34,8 @@ COUNT = 14
 # ---- Measuring
 
 
-def table_measure(bench, contenders, cases, counting=True):
+def table_measure(bench, contenders, cases, name="table", counting=True):
+    """Kept by this name after each round."""
     rounds, counts, failures = Rounds(bench), {}, []
     if counting and calls_can_be_counted():
         counts = calls_measure(bench, contenders, cases, failures)
@@ -50,7 +51,7 @@ def table_measure(bench, contenders, cases, counting=True):
             ],
             "failures": failures,
         }
-        bench.keep("table", table)
+        bench.keep(name, table)
     return table
 
 
