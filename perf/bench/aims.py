@@ -115,11 +115,17 @@ def spoken(name):
     return TITLES[name].replace(", ", " on ")
 
 
-def parity_aims(table):
-    for server in names_of(table, "weir"):
-        floors = claims_of(table, server)
-        for scope, some in scopes_of(table["rows"]) if floors else ():
-            yield aim_of_rows("parity", PARITY_TITLE, PARITY, server, some, floors, scope=scope)
+def parity_aims(table, closely):
+    """closely: the table of some of these servers in more rounds, or None."""
+    near = names_of(closely, "weir") if closely else []
+    for server in [*near, *(name for name in names_of(table, "weir") if name not in near)]:
+        yield from parity_aims_of(closely if server in near else table, server)
+
+
+def parity_aims_of(table, server):
+    floors = claims_of(table, server)
+    for scope, some in scopes_of(table["rows"]) if floors else ():
+        yield aim_of_rows("parity", PARITY_TITLE, PARITY, server, some, floors, scope=scope)
 
 
 def sizes_of(rows):
@@ -245,7 +251,7 @@ def aims_of(results):
     aims, counts = [], counts_of(results)
     if results.get("table"):
         table = results["table"]
-        aims += [*parity_aims(table), *rival_aims(table), *p99_aims(table)]
+        aims += [*parity_aims(table, results.get("parity")), *rival_aims(table), *p99_aims(table)]
         aims += [*count_aims(table, counts), *calls_aims(table)]
     return aims + (list(bulk_aims(results["bulk"])) if results.get("bulk") else [])
 

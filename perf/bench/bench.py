@@ -22,7 +22,7 @@ from paced import paced_block, paced_show
 from process import BenchError
 from results import Results, results_read
 from sample import built, heading, progress, programs_check
-from servers import BULKS, SERVERS
+from servers import BULKS, CLOSELY, SERVERS
 from spin import spin_block, spin_show
 from suite import suite_block, suite_show
 from table import matrix_show, means_show, table_measure, table_show
@@ -48,6 +48,21 @@ def table_block(bench):
     return table
 
 
+def parity_block(bench):
+    """Fewer servers than the table has, for more rounds."""
+    contenders = [server for server in bench.servers if server.name in CLOSELY]
+    if not {server.kind for server in contenders} >= {"weir", "floor"}:
+        raise BenchError(f"parity is of {CLOSELY[0]} and a floor")
+    parity = table_measure(bench, contenders, bench.cases(), counting=False, name="parity")
+    parity_block_show(parity)
+    return parity
+
+
+def parity_block_show(parity):
+    table_show(parity, "Beside the floors alone, nobody spinning")
+    matrix_show(parity)
+
+
 def table_block_show(table):
     table_show(table)
     matrix_show(table)
@@ -68,6 +83,7 @@ BLOCKS = {
     "idle": idle_block,
     "table": table_block,
     "paced": paced_block,
+    "parity": parity_block,
     "bulk": bulk_block,
     "spin": spin_block,
     "syscalls": syscalls_block,
@@ -75,10 +91,10 @@ BLOCKS = {
     "suite": suite_block,
     "scale": scale_block,
 }
-SHOWS = {"table": table_block_show, "paced": paced_show, "bulk": bulk_show, "spin": spin_show,
-         "suite": suite_show}
+SHOWS = {"table": table_block_show, "paced": paced_show, "parity": parity_block_show,
+         "bulk": bulk_show, "spin": spin_show, "suite": suite_show}
 QUICK_BLOCKS = ("idle", "table")
-WHOLE_BLOCKS = tuple(name for name in BLOCKS if name != "scale")
+WHOLE_BLOCKS = tuple(name for name in BLOCKS if name not in ("parity", "scale"))
 
 
 # ---- The whole

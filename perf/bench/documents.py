@@ -10,6 +10,7 @@ from markdown import (
     PLACES,
     aims_grid_long,
     bulk_means_grid,
+    closely_text,
     grid,
     items,
     long,
@@ -43,12 +44,13 @@ def figures(results):
     parts = [words(f"`?` marks a ratio that is {UNDECIDED}.")]
     aims = aims_of(results)
     if aims:
-        parts += ["## What weir holds itself to\n", words(AIMS_WORDS), aims_grid_long(aims)]
+        parts += ["## What weir holds itself to\n", words(AIMS_WORDS + closely_text(results)),
+                  aims_grid_long(aims)]
         found = list(reasons(results, aims))
         parts += ["What does not hold, and what the same samples say of it:\n",
                   items(found)] if found else []
-    for name, text in (("table", table_text), ("paced", paced_part), ("bulk", bulk_text),
-                       ("suite", suite_text), ("spin", spin_text)):
+    for name, text in (("table", table_text), ("paced", paced_part), ("parity", parity_text),
+                       ("bulk", bulk_text), ("suite", suite_text), ("spin", spin_text)):
         if results.get(name):
             parts.append(text(results, taken_text(results["machine"], results[name])))
     return "\n".join(parts)
@@ -137,6 +139,14 @@ def calls_grids(table):
             [title_of(name), *("-" if (calls := row["calls"].get(name)) is None else f"{calls:.2f}"
                                for row in rows)]
             for name in names_of(table)))
+
+
+def parity_text(results, taken):
+    """By which the parity of these servers is judged."""
+    field, title, scale, digits = next(field for field in FIELDS if field[0] == "cpu_ns")
+    return "\n".join(("## Echoes beside the floors alone\n",
+                      words(f"{taken}. {title}; ratios are to the better floor of the row."),
+                      *field_grids(results["parity"], field, scale, digits)))
 
 
 # ---- The others

@@ -227,6 +227,15 @@ def taken_text(machine, block):
             f" {day}, {rounds_text(block)}")
 
 
+def closely_text(results):
+    """Of what the parity of some servers was judged by, if not by the table."""
+    if not results.get("parity"):
+        return ""
+    names = names_of(results["parity"], "weir")
+    return (f" Parity of {', '.join(title_of(name) for name in names)}:"
+            f" {rounds_text(results['parity'])}, beside its floors alone.")
+
+
 def rounds_text(block):
     rounds = block["rounds"]
     busy = [share for share in block.get("busy", ()) if share > BUSY_SHARE_MAX]

@@ -69,6 +69,18 @@ class Aims(unittest.TestCase):
         self.assertRegex(text, r"best peer's: Asio coroutines on epoll, below 1\n"
                                r"    weir-uring: 0\.9.*: undecided; of 2 rows 2 undecided\n")
 
+    def test_parity_is_judged_by_more_rounds_if_there_are(self):
+        closely = {name: [*COSTS[name]] * 2 for name in ("weir-uring", "raw-uring")}
+        closely["weir-uring"] = [1200] * 10
+        costs = {**COSTS, "weir-epoll": [1000] * 5, "raw-epoll": [1000] * 5}
+        results = {**results_of(table_of(costs)), "parity": table_of(closely) | {"rounds": 10}}
+        text = printed(lambda results: aims_show(aims_of(results)))(results)
+        self.assertRegex(text, r"1\.03\n    weir-uring: 1\.20.*: fails; of 2 rows 2 fail\n.*\n.*\n"
+                               r"    weir-epoll: 1\.00.*: holds;")
+        for document in (summary, figures):
+            self.assertIn("10 interleaved rounds", re.sub(r"\s+", " ", document(results)))
+        self.assertIn("| 1,200; 1.20 (", figures(results))
+
     def test_those_that_were_counted(self):
         text = aims_text(table_of(COSTS))
         self.assertIn("idle connection, below 512\n    weir-uring: 500: holds\n", text)

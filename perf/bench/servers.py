@@ -94,6 +94,10 @@ SUITES = (
     Contender("asio-epoll", "suite-asio-epoll", "peer", title="Asio, epoll"),
 )
 
+# What is measured in rounds of its own, many more than the table can have: a server of ours beside
+# its floors.
+CLOSELY = ("weir-uring", *FLOORS)
+
 # The floor that receives as this server does: what the server adds to it is its own.
 TWINS = {"weir-uring": "raw-multishot", "weir-uring-own": "raw-uring",
          "weir-native": "raw-multishot", "weir-native-own": "raw-uring",

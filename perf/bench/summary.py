@@ -6,6 +6,7 @@ from markdown import (
     PLACES,
     aims_grid,
     bulk_short_grid,
+    closely_text,
     grid,
     items,
     long,
@@ -86,7 +87,7 @@ def aims_text(results, aims):
     """The aims of a bulk transfer are told in its own table."""
     aims = [aim for aim in aims if aim.kind != "bulk"]
     if aims:
-        yield words(AIMS_WORDS)
+        yield words(AIMS_WORDS + closely_text(results))
         yield aims_grid(aims, sizes_of(results["table"]["rows"]))
 
 
