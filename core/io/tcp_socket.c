@@ -372,12 +372,21 @@ int weir_tcp_peer(const weir_tcp_socket *socket, weir_endpoint *ret_endpoint)
     return sockets_of(socket)->peer(tcp_backend_of(socket), socket->handle.native, ret_endpoint);
 }
 
+/* A close that lingers keeps its thread, and so the loop, for all these seconds if the peer does
+ * not read, also of a socket that does not block. Linux does nothing else by it. */
+static bool would_block_the_loop(enum weir_tcp_option option, int value)
+{
+    return option == WEIR_TCP_LINGER_SECONDS && value > 0;
+}
+
 int weir_tcp_option_set(weir_tcp_socket *socket, enum weir_tcp_option option, int value)
 {
     int error;
 
     if (socket->state != TCP_OPEN)
         return WEIR_CLOSED;
+    if (would_block_the_loop(option, value))
+        return -EINVAL;
     error = sockets_of(socket)->option_set(tcp_backend_of(socket), socket->handle.native,
                                            (int)option, value);
     if (!error && option == WEIR_TCP_LINGER_SECONDS)

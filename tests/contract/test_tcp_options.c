@@ -49,7 +49,7 @@ WEIR_CONTRACT_TEST(tcp_options, options_are_what_they_were_set_to)
     check_option(&t.socket, WEIR_TCP_NO_DELAY, 1);
     check_option(&t.socket, WEIR_TCP_KEEP_ALIVE, 1);
     check_option(&t.socket, WEIR_TCP_KEEP_ALIVE, 0);
-    check_option(&t.socket, WEIR_TCP_LINGER_SECONDS, 3);
+    check_option(&t.socket, WEIR_TCP_LINGER_SECONDS, 0);
     check_option(&t.socket, WEIR_TCP_LINGER_SECONDS, -1);
     CHECK_EQ(weir_tcp_option_set(&t.socket, WEIR_TCP_RECEIVE_BUFFER_BYTES, 20000), 0);
     CHECK_EQ(weir_tcp_option_get(&t.socket, WEIR_TCP_RECEIVE_BUFFER_BYTES, &value), 0);
@@ -75,6 +75,20 @@ WEIR_CONTRACT_TEST(tcp_options, small_segments_go_out_at_once_by_default)
     fixture_close(&f, &client);
     fixture_close(&f, &server);
     fixture_fini(&f);
+}
+
+/* The kernel would wait in close for as long, with the loop's thread. */
+WEIR_CONTRACT_TEST(tcp_options, a_linger_that_would_block_the_loop_is_refused)
+{
+    struct asked t;
+    int value = 0;
+
+    asked_init(&t, backend);
+    CHECK_EQ(weir_tcp_option_set(&t.socket, WEIR_TCP_LINGER_SECONDS, 3), -EINVAL);
+    CHECK_EQ(weir_tcp_option_get(&t.socket, WEIR_TCP_LINGER_SECONDS, &value), 0);
+    CHECK_EQ(value, -1);
+    raw_close(t.peer);
+    asked_fini(&t);
 }
 
 WEIR_CONTRACT_TEST(tcp_options, a_close_with_a_linger_of_zero_resets_the_connection)

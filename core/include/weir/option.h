@@ -28,7 +28,8 @@ enum weir_tcp_option {
     WEIR_TCP_KEEP_ALIVE,           /* 0 or 1. */
     WEIR_TCP_SEND_BUFFER_BYTES,    /* The kernel may round and double it. */
     WEIR_TCP_RECEIVE_BUFFER_BYTES, /* The kernel may round and double it. */
-    WEIR_TCP_LINGER_SECONDS,       /* -1: off; 0: close resets the connection. */
+    WEIR_TCP_LINGER_SECONDS,       /* -1: off; 0: close resets the connection. More is -EINVAL: a
+                                      close would block the loop until the peer has read. */
 };
 
 /** How an acceptor listens. Zero-initialised: the defaults. */
