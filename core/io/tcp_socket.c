@@ -372,6 +372,11 @@ int weir_tcp_peer(const weir_tcp_socket *socket, weir_endpoint *ret_endpoint)
     return sockets_of(socket)->peer(tcp_backend_of(socket), socket->handle.native, ret_endpoint);
 }
 
+static void check_option(enum weir_tcp_option option)
+{
+    WEIR_ASSERT(option <= WEIR_TCP_LINGER_SECONDS, "an option is one that sockets have");
+}
+
 /* A close that lingers keeps its thread, and so the loop, for all these seconds if the peer does
  * not read, also of a socket that does not block. Linux does nothing else by it. */
 static bool would_block_the_loop(enum weir_tcp_option option, int value)
@@ -383,6 +388,7 @@ int weir_tcp_option_set(weir_tcp_socket *socket, enum weir_tcp_option option, in
 {
     int error;
 
+    check_option(option);
     if (socket->state != TCP_OPEN)
         return WEIR_CLOSED;
     if (would_block_the_loop(option, value))
@@ -396,6 +402,7 @@ int weir_tcp_option_set(weir_tcp_socket *socket, enum weir_tcp_option option, in
 
 int weir_tcp_option_get(const weir_tcp_socket *socket, enum weir_tcp_option option, int *ret_value)
 {
+    check_option(option);
     if (socket->state != TCP_OPEN)
         return WEIR_CLOSED;
     return sockets_of(socket)->option_get(tcp_backend_of(socket), socket->handle.native,

@@ -94,6 +94,24 @@ MISUSE_TEST(an_accept_into_an_open_socket)
     (void)op_wait(&t.f, &t.ops[0]);
 }
 
+MISUSE_TEST(an_option_that_does_not_exist_is_set)
+{
+    struct misused t;
+
+    misused_init(&t, backend);
+    (void)weir_tcp_option_set(&t.socket, (enum weir_tcp_option)(WEIR_TCP_LINGER_SECONDS + 1), 1);
+}
+
+MISUSE_TEST(an_option_that_does_not_exist_is_asked_for)
+{
+    struct misused t;
+    int value;
+
+    misused_init(&t, backend);
+    (void)weir_tcp_option_get(&t.socket, (enum weir_tcp_option)(WEIR_TCP_LINGER_SECONDS + 1),
+                              &value);
+}
+
 MISUSE_TEST(a_socket_that_was_moved_while_open)
 {
     struct misused t;
