@@ -46,31 +46,33 @@ static void hold_back(weir_reactor *reactor, weir_operation *operation)
     weir_reactor_line_up(&reactor->lending.held_back, operation);
 }
 
-/* Rare, so a walk. */
-void weir_reactor_remove_starved(weir_reactor *reactor, const weir_operation *operation)
+/* Those that were cancelled go from a line to the queue. */
+static void sort_out_settled(weir_reactor *reactor, struct weir_reactor_line *line)
 {
-    struct weir_reactor_line *line = &reactor->lending.starved;
-    weir_operation **link = &line->first;
-    weir_operation *previous = NULL;
+    weir_operation *operation = line->first;
 
-    while (*link != operation) {
-        previous = *link;
-        link = &weir_reactor_record_of(previous)->next;
+    line->first = NULL;
+    while (operation) {
+        const struct weir_reactor_record *mine = weir_reactor_record_of(operation);
+        weir_operation *next = mine->next;
+
+        weir_reactor_line_up(mine->state == WEIR_REACTOR_SETTLED ? &reactor->queue : line,
+                             operation);
+        operation = next;
     }
-    *link = weir_reactor_record_of(*link)->next;
-    if (line->last == operation)
-        line->last = previous;
 }
 
-/* It was held back, and may have been cancelled since. */
+/* Its turn has come. It may have been cancelled since the line was looked through. */
 static void let_go(weir_reactor *reactor, weir_operation *operation)
 {
     const struct weir_reactor_record *mine = weir_reactor_record_of(operation);
 
-    if (mine->state == WEIR_REACTOR_SETTLED)
+    if (mine->state == WEIR_REACTOR_SETTLED) {
+        reactor->lending.settled--;
         weir_reactor_complete(reactor, operation, mine->result);
-    else
+    } else {
         weir_reactor_deliver_lent(reactor, operation);
+    }
 }
 
 /* Who is held back again has had his turn. */
@@ -94,8 +96,13 @@ void weir_reactor_feed(weir_reactor *reactor)
     struct weir_reactor_lending *self = &reactor->lending;
 
     self->left = LENT_MAX;
+    if (WEIR_UNLIKELY(self->settled > 0)) {
+        sort_out_settled(reactor, &self->starved);
+        sort_out_settled(reactor, &self->held_back);
+        self->settled = 0;
+    }
     while (self->starved.first && self->buffers.free && self->left > 0)
-        weir_reactor_deliver_lent(reactor, weir_reactor_line_take(&self->starved));
+        let_go(reactor, weir_reactor_line_take(&self->starved));
     let_all_go(reactor);
 }
 

@@ -145,11 +145,10 @@ void weir_reactor_cancel(weir_reactor *reactor, weir_operation *operation)
         weir_reactor_line_up(&reactor->queue, operation);
         break;
     case WEIR_REACTOR_STARVED:
-        weir_reactor_remove_starved(reactor, operation);
-        weir_reactor_line_up(&reactor->queue, operation);
+    case WEIR_REACTOR_HELD_BACK:
+        reactor->lending.settled++;
         break;
-    case WEIR_REACTOR_QUEUED:
-    case WEIR_REACTOR_HELD_BACK: /* Its turn comes without anybody else's doing. */
+    case WEIR_REACTOR_QUEUED: /* Its turn comes without anybody else's doing. */
         break;
     case WEIR_REACTOR_SETTLED:
         return;

@@ -80,11 +80,13 @@ struct weir_reactor_line {
     weir_operation *last;  /* Meaningful when first is not NULL. */
 };
 
-/** What receives take their buffers from. */
+/** What receives take their buffers from. Who is cancelled stays in line until the next deliver,
+ * which looks through the lines once for all of them: to leave one takes a walk. */
 struct weir_reactor_lending {
     weir_lending buffers;
-    struct weir_reactor_line starved;   /* STARVED. */
-    struct weir_reactor_line held_back; /* HELD_BACK, and what was and is SETTLED. */
+    struct weir_reactor_line starved;   /* STARVED, */
+    struct weir_reactor_line held_back; /* HELD_BACK, and in both lines what was and is SETTLED: */
+    size_t settled;                     /* so many. */
     unsigned left; /* What this deliver, and the events behind it, may still lend. */
 };
 
@@ -235,8 +237,7 @@ int weir_reactor_start_multishot(weir_reactor *reactor, weir_operation *operatio
 int weir_reactor_start_lent(weir_reactor *reactor, weir_operation *operation, weir_handle *handle,
                             weir_reactor_attempt_fn *attempt);
 
-/** End an operation in flight: -ECANCELED, at the next deliver; of a receive that is held back,
- * when those before it have had their turn. */
+/** End an operation in flight: -ECANCELED, at the next deliver. */
 void weir_reactor_cancel(weir_reactor *reactor, weir_operation *operation);
 
 /* Completing: these call completed. */
@@ -253,6 +254,7 @@ void weir_reactor_deliver(weir_reactor *reactor);
 static inline bool weir_reactor_is_pending(const weir_reactor *reactor)
 {
     return reactor->queue.first != NULL || reactor->lending.held_back.first != NULL ||
+           reactor->lending.settled > 0 ||
            (reactor->lending.starved.first && reactor->lending.buffers.free);
 }
 
@@ -288,10 +290,8 @@ void weir_reactor_finish(weir_reactor *reactor, weir_operation *operation, int r
  * finds no buffer, or has had its turn. */
 void weir_reactor_deliver_lent(weir_reactor *reactor, weir_operation *operation);
 
-/** Lend anew: to those who wait for a buffer as long as there are some, and to those held back. */
+/** Lend anew: to those who wait for a buffer as long as there are some, and to those held back.
+ * Those of them that were cancelled go to the queue. */
 void weir_reactor_feed(weir_reactor *reactor);
-
-/** Forget one that waits for a buffer. */
-void weir_reactor_remove_starved(weir_reactor *reactor, const weir_operation *operation);
 
 #endif

@@ -453,6 +453,22 @@ WEIR_TEST(epoll_lend, what_is_held_back_can_be_cancelled_and_the_others_have_the
     crowd_close(backend);
 }
 
+WEIR_TEST(epoll_lend, what_is_held_back_and_cancelled_completes_with_the_next_wait)
+{
+    weir_backend *backend = crowd_start(BUFFER_BYTES, 1 << 20);
+    struct lent_rig *last = &crowd[CROWD_MAX - 1];
+
+    crowd_put();
+    OPS->wait(backend, WEIR_WAIT_FOREVER);
+    CHECK_EQ(last->held, 0);
+    OPS->cancel(backend, &last->probe.operation);
+    OPS->wait(backend, WEIR_WAIT_FOREVER);
+    CHECK_EQ(last->probe.last, 1);
+    CHECK_EQ(last->probe.result, -ECANCELED);
+    CHECK_EQ(crowd_held(), 2 * LENT_MAX);
+    crowd_close(backend);
+}
+
 WEIR_TEST(epoll_lend, bulk_does_not_hold_up_a_message)
 {
     weir_backend *backend = open_lending_backend(BUFFER_BYTES, 1 << 20);
@@ -532,6 +548,32 @@ WEIR_TEST(epoll_lend, receive_without_a_buffer_is_found_by_its_cancel)
     start_lent(&crowd[BUFFERS]);
     start_lent(&crowd[BUFFERS + 2]);
     start_lent(&crowd[CROWD_MAX - 1]);
+    crowd_close(backend);
+}
+
+static void cancel_next_from_completed(struct probe *probe, unsigned flags)
+{
+    note(probe, flags);
+    if (flags & WEIR_OPERATION_MORE)
+        OPS->cancel(probe->backend, probe->argument);
+}
+
+WEIR_TEST(epoll_lend, who_is_served_may_cancel_the_next_in_line)
+{
+    weir_backend *backend = crowd_starve();
+    struct lent_rig *served = &crowd[BUFFERS];
+    struct lent_rig *next = &crowd[BUFFERS + 1];
+
+    served->probe.then = cancel_next_from_completed;
+    served->probe.argument = &next->probe.operation;
+    give_back(&crowd[0]);
+    give_back(&crowd[1]);
+    finish(&next->probe);
+    CHECK_EQ(next->probe.result, -ECANCELED);
+    CHECK_EQ(served->held, 1);
+    while (!would_sleep(backend))
+        OPS->wait(backend, WEIR_WAIT_FOREVER);
+    CHECK_EQ(crowd[BUFFERS + 2].held, 1);
     crowd_close(backend);
 }
 
