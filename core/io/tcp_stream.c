@@ -194,30 +194,28 @@ static int why_not_go_on(const weir_task *task, const weir_tcp_socket *socket)
     return error;
 }
 
-/* Count a part. Returns whether the transfer has ended, and with what. */
-static bool count_part(weir_operation *operation, enum weir_direction direction, weir_result part,
-                       int *ret_error)
+/* Count a part. Returns whether the transfer has ended; then the part's error is why. */
+static bool count_part(weir_operation *operation, enum weir_direction direction, weir_result *part)
 {
     weir_tcp_socket *socket = operation->object;
     weir_task *task = tcp_task_of(operation);
     weir_buffer *rest =
         &socket->rest[direction].in; /* Of a write too, by the other member's name. */
 
-    task->count += part.count;
-    *rest = weir_buffer_after(*rest, part.count);
-    *ret_error = part.error;
-    if (rest->size > 0 && !part.error)
-        *ret_error = why_not_go_on(task, socket);
-    return rest->size == 0 || *ret_error;
+    task->count += part->count;
+    *rest = weir_buffer_after(*rest, part->count);
+    if (rest->size > 0 && !part->error)
+        part->error = why_not_go_on(task, socket);
+    return rest->size == 0 || part->error;
 }
 
 static weir_task *read_turn_resume(weir_task *task);
 static weir_task *write_turn_resume(weir_task *task);
 
 /* For a task that waits: go on from a part's result until the transfer has ended, a part is in
- * flight or the budget is spent. Returns whether it has ended, and with what. */
+ * flight or the budget is spent. Returns whether it has ended, and with which part. */
 static bool go_on(weir_operation *operation, enum weir_direction direction, int result,
-                  int *ret_error)
+                  weir_result *ret_last)
 {
     weir_tcp_socket *socket = operation->object;
     weir_executor *executor = &socket->handle.loop->executor;
@@ -225,8 +223,10 @@ static bool go_on(weir_operation *operation, enum weir_direction direction, int 
     while (result != WEIR_IN_FLIGHT) {
         weir_result part = part_result(operation, direction, result);
 
-        if (count_part(operation, direction, part, ret_error))
+        if (count_part(operation, direction, &part)) {
+            *ret_last = part;
             return true;
+        }
         if (executor->budget <= 0) {
             tcp_wait_for_turn(tcp_task_of(operation),
                               direction == WEIR_READING ? read_turn_resume : write_turn_resume);
@@ -250,10 +250,10 @@ static weir_task *take_turn(weir_task *task, enum weir_direction direction)
     weir_tcp_socket *socket = tcp_take_turn(task);
     weir_operation *operation = tcp_operation_of(task);
     weir_task *suspended = tcp_in_flight(task, socket, direction);
-    int error = why_not_go_on(task, socket);
+    weir_result last = weir_result_of(why_not_go_on(task, socket), 0);
 
-    if (error || go_on(operation, direction, start_part(operation, direction), &error))
-        end_transfer(operation, direction, error);
+    if (last.error || go_on(operation, direction, start_part(operation, direction), &last))
+        end_transfer(operation, direction, last.error);
     return suspended;
 }
 
@@ -270,10 +270,10 @@ static weir_task *write_turn_resume(weir_task *task)
 WEIR_NOINLINE static void part_completed(weir_operation *operation, enum weir_direction direction,
                                          int result)
 {
-    int error = 0;
+    weir_result last;
 
-    if (go_on(operation, direction, result, &error))
-        end_transfer(operation, direction, error);
+    if (go_on(operation, direction, result, &last))
+        end_transfer(operation, direction, last.error);
 }
 
 /* Mostly a part is all that was left. */
@@ -457,19 +457,29 @@ static inline void begin_transfer(weir_task *task, weir_tcp_socket *socket,
     task->error = 0;
 }
 
+/* The transfer has ended at once. Its parts have spent the budget, but for the last. */
+static weir_task *transfer_done(weir_task *task, weir_result last)
+{
+    size_t total = task->count;
+    weir_task *next = weir_task_complete(task, last.error, last.count);
+
+    task->count = total; /* Also of one that was posted: it runs on this thread, and later. */
+    return next;
+}
+
 /* A first part was there at once and is not the whole: go on, as a completion would. */
 WEIR_NOINLINE static weir_task *first_part_done(weir_task *task, enum weir_direction direction,
                                                 int result)
 {
     weir_tcp_socket *socket = tcp_operation_of(task)->object;
     weir_task *suspended = tcp_in_flight(task, socket, direction);
-    int error = 0;
+    weir_result last;
 
-    if (!go_on(tcp_operation_of(task), direction, result, &error))
+    if (!go_on(tcp_operation_of(task), direction, result, &last))
         return suspended;
     socket->pending[direction] = NULL;
     task->state = WEIR_TASK_RUNNING;
-    return weir_task_complete(task, error, task->count);
+    return transfer_done(task, last);
 }
 
 /* The backend has answered. */
