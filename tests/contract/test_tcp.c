@@ -479,6 +479,21 @@ WEIR_CONTRACT_TEST(tcp, an_end_of_ones_own_stays_an_end_when_the_connection_is_l
     reading_fini(&t);
 }
 
+WEIR_CONTRACT_TEST(tcp, what_comes_behind_an_end_of_ones_own_is_read)
+{
+    struct reading t;
+
+    reading_init(&t, backend);
+    CHECK_EQ(weir_tcp_shutdown(&t.socket, WEIR_TCP_READS), 0);
+    op_read_some(&t.f, &t.op, &t.socket, t.data, 4);
+    check_result(op_wait(&t.f, &t.op), WEIR_EOF, 0);
+    raw_send(t.peer, "x", 1);
+    op_read_some(&t.f, &t.op, &t.socket, t.data, 4);
+    check_result(op_wait(&t.f, &t.op), 0, 1);
+    raw_close(t.peer);
+    reading_fini(&t);
+}
+
 WEIR_CONTRACT_TEST(tcp, a_socket_that_is_connected_again_forgets_how_it_was_lost)
 {
     struct reading t;

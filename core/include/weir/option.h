@@ -6,7 +6,7 @@
  * The vocabulary of socket options: what can be set, without the sockets it is set on.
  *
  * Source: core/sys/posix_socket.c says what each means to the system. Tests:
- * tests/contract/test_tcp.c.
+ * tests/contract/test_tcp_options.c.
  */
 
 #include <stdbool.h>
@@ -17,7 +17,7 @@ WEIR_C_BEGIN
 
 /** Which direction weir_tcp_shutdown ends. */
 enum weir_tcp_direction {
-    WEIR_TCP_READS,
+    WEIR_TCP_READS,  /* Tells the peer nothing. */
     WEIR_TCP_WRITES, /* Sends FIN: the peer reads WEIR_EOF after what is queued. */
     WEIR_TCP_BOTH,
 };

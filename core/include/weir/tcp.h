@@ -10,7 +10,7 @@
  * is non-inheritable from birth, and writing to a closed connection gives EPIPE, never a signal. A
  * connection that is lost (ECONNRESET, ETIMEDOUT, ...) stays so: reads and writes give that error
  * until the socket is closed, although the kernel tells of it once and shows an end from then on;
- * and after an end reads give that.
+ * and after the peer's end reads give that.
  *
  * A weir_write of much to another machine (weir_loop_options.zero_copy_bytes) may be sent without a
  * copy. It completes when the peer has acknowledged the bytes, for until then the kernel reads the
@@ -111,8 +111,10 @@ WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_tcp_wait(weir_task *task, weir_tcp_soc
  */
 WEIR_PUBLIC void weir_tcp_cancel(weir_tcp_socket *socket);
 
-/** End a direction; does not wait. Returns 0 or a negative errno: -ENOTCONN, WEIR_CLOSED; -EAGAIN
- * where the loop has direct descriptors and the kernel takes nothing now. */
+/** End a direction; does not wait. Of an end of reads the peer is not told: a read that finds
+ * nothing gives WEIR_EOF from then on, and what the peer sends all the same is read, also behind
+ * that. Returns 0 or a negative errno: -ENOTCONN, WEIR_CLOSED; -EAGAIN where the loop has direct
+ * descriptors and the kernel takes nothing now. */
 WEIR_PUBLIC int weir_tcp_shutdown(weir_tcp_socket *socket, enum weir_tcp_direction direction);
 
 /** The endpoints of an open socket. Return 0 or a negative errno: -ENOTCONN, WEIR_CLOSED; and,
