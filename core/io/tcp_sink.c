@@ -38,6 +38,12 @@ static weir_zero_copy *pool_of(const weir_tcp_sink *self)
     return weir_zero_copy_of(self->socket->handle.loop);
 }
 
+/* Whether no commit is in flight. */
+static bool is_idle(const weir_tcp_sink *self)
+{
+    return self->work.state == WEIR_TASK_NEW || self->work.state == WEIR_TASK_DONE;
+}
+
 /* Chunks. */
 
 static void add(weir_tcp_sink *self, weir_chunk *chunk)
@@ -278,6 +284,7 @@ static size_t sink_prepare(weir_buffer_sink *sink, weir_buffer *ret_buffers, siz
     weir_chunk *chunk;
 
     (void)max;
+    WEIR_ASSERT(is_idle(self), "nothing is prepared while a commit is in flight");
     meet_connection(self);
     WEIR_ASSERT(!self->has_ended, "after the end nothing is prepared");
     if (!has_room(self)) {
@@ -378,8 +385,7 @@ void weir_tcp_sink_init(weir_tcp_sink *self, weir_tcp_socket *socket)
 
 void weir_tcp_sink_fini(weir_tcp_sink *self)
 {
-    WEIR_ASSERT(self->work.state == WEIR_TASK_NEW || self->work.state == WEIR_TASK_DONE,
-                "a sink is ended when no commit is in flight");
+    WEIR_ASSERT(is_idle(self), "a sink is ended when no commit is in flight");
 
     let_all_go(self);
     self->prepared = 0;

@@ -482,6 +482,25 @@ MISUSE_TEST(a_commit_of_what_was_not_prepared)
     fixture_turn(&t.f);
 }
 
+/* What is prepared then is memory that the commit lets go, and that another sink has next. */
+MISUSE_TEST(a_prepare_while_a_commit_is_in_flight)
+{
+    static char block[1 << 22];
+    weir_tcp_sink sink;
+    weir_buffer buffer;
+    struct misused t;
+
+    misused_init(&t, backend);
+    op_write_some(&t.f, &t.ops[0], &t.socket, block, sizeof block);
+    (void)op_wait(&t.f, &t.ops[0]); /* The socket is full. */
+    weir_tcp_sink_init(&sink, &t.socket);
+    CHECK_EQ(weir_buffer_sink_prepare(&sink.sink, &buffer, 1), 1);
+    t.ops[1].object = &sink;
+    op_start(&t.f, &t.ops[1], commit_one);
+    fixture_turn(&t.f);
+    (void)!weir_buffer_sink_prepare(&sink.sink, &buffer, 1);
+}
+
 MISUSE_TEST(a_loop_that_is_freed_before_a_sink_that_holds_memory)
 {
     weir_tcp_sink sink;
