@@ -10,9 +10,10 @@
  *
  * A kernel that accepts a connection and then finds the table full drops the connection. So an
  * accept is in flight only while there is a place for all it can bring: one place for an accept of
- * one connection, and for a multishot what a completion queue holds. When fewer are left the
- * multishot is cancelled, its owner starts it again, and it becomes an accept of one; without any,
- * -ENFILE. Sockets that connect leave a multishot its places, and stay plain.
+ * one connection, and for all multishots together what a completion queue holds. When fewer are
+ * left all multishots are cancelled, whoever took the places, for one that nobody calls would keep
+ * counting on them; their owners start them again, and they become accepts of one; without any
+ * place, -ENFILE. Sockets that connect leave multishots their places, and stay plain.
  */
 #define _GNU_SOURCE
 
@@ -31,9 +32,6 @@ enum { OP_FIXED_FD_INSTALL = 54 };
 
 /* The most the kernel makes (IORING_MAX_FIXED_FILES). */
 enum { SIZE_MAX_ENTRIES = 1 << 20 };
-
-/* Beside those of a completion queue: each multishot that finds the queue full brings one more. */
-enum { ACCEPTS_MAX = 64 };
 
 static int32_t place_of(intptr_t native)
 {
@@ -99,12 +97,35 @@ static unsigned places_left(const struct uring *uring)
     return uring->direct.size - uring->direct.taken;
 }
 
+/* What those in flight can bring: all that the completion queue holds, and of each one more, which
+ * ends it because the queue is full. */
+static unsigned brought_by(const struct uring *uring, unsigned multishot_count)
+{
+    return multishot_count > 0 ? *uring->ring.cq.kring_entries + multishot_count : 0;
+}
+
+/* As many as there may be. */
+static unsigned needed_by_multishots(const struct uring *uring)
+{
+    return brought_by(uring, URING_MULTISHOTS_MAX);
+}
+
+static void cancel_multishots(struct uring *uring)
+{
+    unsigned i;
+
+    for (i = 0; i < uring->direct.multishot_count; i++)
+        weir_uring_cancel(&uring->base, uring->direct.multishots[i]);
+}
+
 static void take_place(struct uring *uring)
 {
     WEIR_ASSERT(uring->direct.taken < uring->direct.size,
                 "a table holds no more than it has places");
     uring->direct.taken++;
     uring->statistics->direct_taken++;
+    if (places_left(uring) < needed_by_multishots(uring))
+        cancel_multishots(uring);
 }
 
 static void free_place(struct uring *uring)
@@ -116,37 +137,58 @@ static void free_place(struct uring *uring)
 
 /* Accepting and closing. */
 
-static unsigned needed_by_multishot(const struct uring *uring)
-{
-    return *uring->ring.cq.kring_entries + ACCEPTS_MAX;
-}
-
 static bool has_room_for_multishot(const struct uring *uring)
 {
-    return places_left(uring) >= needed_by_multishot(uring);
+    return uring->direct.multishot_count < URING_MULTISHOTS_MAX &&
+           places_left(uring) >= needed_by_multishots(uring);
 }
 
-/* What a multishot in flight counts on is not for others. */
+/* What multishots in flight count on is not for others. */
+
+static bool has_room_for_one(const struct uring *uring)
+{
+    return places_left(uring) > brought_by(uring, uring->direct.multishot_count);
+}
+
 static bool has_room_for_connect(const struct uring *uring)
 {
-    return places_left(uring) > (uring->direct.multishots ? needed_by_multishot(uring) : 0);
+    return places_left(uring) >
+           (uring->direct.multishot_count > 0 ? needed_by_multishots(uring) : 0);
+}
+
+static void remember_multishot(struct uring *uring, weir_operation *operation)
+{
+    uring->direct.multishots[uring->direct.multishot_count++] = operation;
+}
+
+static void forget_multishot(struct uring *uring, const weir_operation *operation)
+{
+    struct uring_direct *direct = &uring->direct;
+    unsigned i = 0;
+
+    while (direct->multishots[i] != operation)
+        i++;
+    direct->multishots[i] = direct->multishots[--direct->multishot_count];
 }
 
 int weir_uring_direct_accept(struct uring *uring, weir_operation *operation, weir_handle *handle)
 {
     struct uring_operation *mine = uring_operation_of(operation);
+    bool is_multishot = has_room_for_multishot(uring);
 
-    if (places_left(uring) == 0)
+    if (!is_multishot && !has_room_for_one(uring)) {
+        cancel_multishots(uring); /* They may count on more than they get. */
         return -ENFILE;
+    }
     mine->request = (struct uring_request){
         .opcode = IORING_OP_ACCEPT,
         .target = uring_target_of(handle),
         .flags = SOCK_NONBLOCK, /* Close-on-exec is refused: no program inherits the table. */
-        .priority = has_room_for_multishot(uring) ? IORING_ACCEPT_MULTISHOT : 0,
+        .priority = is_multishot ? IORING_ACCEPT_MULTISHOT : 0,
         .kind = URING_ACCEPT_DIRECT,
     };
-    if (mine->request.priority)
-        uring->direct.multishots++;
+    if (is_multishot)
+        remember_multishot(uring, operation);
     else
         take_place(uring);
     return weir_uring_submit_slowly(uring, operation, &mine->request);
@@ -158,17 +200,14 @@ static int accept_completed(struct uring *uring, weir_operation *operation, int 
     bool is_multishot = uring_operation_of(operation)->request.priority;
 
     if (is_multishot && !more)
-        uring->direct.multishots--;
+        forget_multishot(uring, operation);
     if (result < 0) {
         if (!is_multishot)
             free_place(uring);
         return result;
     }
-    if (is_multishot) {
+    if (is_multishot)
         take_place(uring);
-        if (more && !has_room_for_multishot(uring))
-            weir_uring_cancel(&uring->base, operation);
-    }
     return WEIR_SYS_DESCRIPTOR_END + result;
 }
 

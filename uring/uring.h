@@ -125,11 +125,15 @@ static inline unsigned uring_published(const struct uring_lending *lending)
     return (uint16_t)(lending->tail - lending->named);
 }
 
+/* Accepts that may be in flight for more than one connection. */
+enum { URING_MULTISHOTS_MAX = 64 };
+
 /** The table of direct descriptors. direct.c. */
 struct uring_direct {
-    unsigned size;       /* Entries; 0: there is no table. */
-    unsigned taken;      /* By connections, and by accepts that are in flight for one. */
-    unsigned multishots; /* Accepts that are in flight for more. */
+    unsigned size;  /* Entries; 0: there is no table. */
+    unsigned taken; /* By connections, and by accepts that are in flight for one. */
+    unsigned multishot_count;
+    weir_operation *multishots[URING_MULTISHOTS_MAX]; /* Accepts that are in flight for more. */
 };
 
 /** Whether the kernel has what is asked for when it is first used. */

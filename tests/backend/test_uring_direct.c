@@ -181,6 +181,93 @@ WEIR_TEST(uring_direct, a_multishot_accepts_no_more_than_there_is_room_for)
     serve_through(100, 4, 200);
 }
 
+static void listen_too(struct fixture *f, weir_tcp_acceptor *acceptor, weir_endpoint *ret_endpoint)
+{
+    weir_endpoint any = weir_endpoint_make_ipv4(weir_ipv4_loopback(), 0);
+
+    CHECK_EQ(weir_tcp_listen(acceptor, f->loop, &any, NULL), 0);
+    CHECK_EQ(weir_tcp_acceptor_local(acceptor, ret_endpoint), 0);
+}
+
+static void close_acceptor(struct fixture *f, weir_tcp_acceptor *acceptor)
+{
+    struct op op;
+
+    op_close_acceptor(f, &op, acceptor);
+    CHECK_EQ(op_wait(f, &op).error, 0);
+}
+
+/* It began with a multishot, when there was room for all that that could bring. */
+WEIR_TEST(uring_direct,
+          an_acceptor_that_nobody_called_drops_nobody_when_another_has_filled_the_table)
+{
+    enum { TABLE = 100, CALLS = 2 };
+    static weir_tcp_socket others[TABLE - 1], sockets[CALLS];
+    struct op ops[CALLS];
+    int other_peers[TABLE - 1], peers[CALLS];
+    weir_tcp_acceptor quiet;
+    weir_endpoint endpoint;
+    struct fixture f;
+
+    init_direct(&f, TABLE, 4);
+    listen_too(&f, &quiet, &endpoint);
+    for (int i = 0; i < CALLS; i++) {
+        weir_tcp_socket_init(&sockets[i]);
+        op_accept(&f, &ops[i], &quiet, &sockets[i]);
+    }
+    fixture_turn(&f);
+    CHECK_EQ(taken(&f), 0);
+    for (int i = 0; i < TABLE - 1; i++)
+        other_peers[i] = fixture_connect_raw(&f, &others[i]);
+    for (int i = 0; i < CALLS; i++)
+        peers[i] = raw_connect(&endpoint);
+    fixture_turn(&f);
+    for (int i = 0; i < TABLE - 1; i++) {
+        fixture_close(&f, &others[i]);
+        raw_close(other_peers[i]);
+    }
+    for (int i = 0; i < CALLS; i++) {
+        CHECK_EQ(op_wait(&f, &ops[i]).error, 0);
+        greet(&f, &sockets[i], peers[i]);
+        fixture_close(&f, &sockets[i]);
+        raw_close(peers[i]);
+    }
+    close_acceptor(&f, &quiet);
+    fixture_fini(&f);
+}
+
+/* Each of them may bring one connection more than the completion queue holds. */
+WEIR_TEST(uring_direct, many_acceptors_that_are_called_at_once_drop_nobody)
+{
+    enum { TABLE = 90, ACCEPTORS = 100, QUEUE = 2 };
+    static weir_tcp_acceptor acceptors[ACCEPTORS];
+    static weir_tcp_socket sockets[ACCEPTORS];
+    static struct op ops[ACCEPTORS];
+    weir_endpoint endpoint;
+    int peers[ACCEPTORS];
+    struct fixture f;
+
+    init_direct(&f, TABLE, QUEUE);
+    for (int i = 0; i < ACCEPTORS; i++) {
+        listen_too(&f, &acceptors[i], &endpoint);
+        peers[i] = raw_connect(&endpoint);
+    }
+    for (int i = 0; i < ACCEPTORS; i++) {
+        weir_tcp_socket_init(&sockets[i]);
+        op_accept(&f, &ops[i], &acceptors[i], &sockets[i]);
+    }
+    fixture_turn(&f);
+    for (int i = 0; i < ACCEPTORS; i++) {
+        CHECK_EQ(op_wait(&f, &ops[i]).error, 0);
+        greet(&f, &sockets[i], peers[i]);
+        fixture_close(&f, &sockets[i]);
+        raw_close(peers[i]);
+    }
+    for (int i = 0; i < ACCEPTORS; i++)
+        close_acceptor(&f, &acceptors[i]);
+    fixture_fini(&f);
+}
+
 WEIR_TEST(uring_direct, an_acceptor_without_a_place_waits_without_turning)
 {
     weir_loop_statistics before;
