@@ -376,18 +376,19 @@ static int listen_on(const weir_endpoint *local, const struct weir_tcp_listen_op
 }
 
 /* Let the kernel take the request with what comes next. What it says is not heard. */
-static int push_unheard(struct uring *uring, const struct uring_request *request)
+static int push_unheard(struct uring *uring, const struct uring_request *request,
+                        uint64_t user_data)
 {
     struct io_uring_sqe *entry = weir_uring_get_entry(uring);
 
     if (!entry)
         return -EAGAIN;
-    uring_fill(entry, request, URING_IGNORED);
+    uring_fill(entry, request, user_data);
     return 0;
 }
 
 /* Out of descriptors or of room, one of the kernel's threads does it, soon, and what it says is not
- * heard. */
+ * heard; but that it is done is: until then no place is freed (op.c). */
 static int shut_down_later(struct uring *uring, intptr_t native, int direction)
 {
     static const uint32_t how[] = {
@@ -397,8 +398,11 @@ static int shut_down_later(struct uring *uring, intptr_t native, int direction)
         .target = target_of(native),
         .length = how[direction],
     };
+    int error = push_unheard(uring, &request, URING_SHUT_DOWN);
 
-    return push_unheard(uring, &request);
+    if (!error)
+        uring->direct.shutdown_count++;
+    return error;
 }
 
 static int shut_down(weir_backend *backend, intptr_t native, int direction)
@@ -430,7 +434,7 @@ static void reset(weir_backend *backend, intptr_t native)
     if (!weir_uring_is_direct(native))
         weir_sys_sockets.reset(NULL, native);
     else if (ask(uring_of(backend), &request) == -EAGAIN)
-        (void)push_unheard(uring_of(backend), &request);
+        (void)push_unheard(uring_of(backend), &request, URING_IGNORED);
 }
 
 static int local_of(weir_backend *backend, intptr_t native, weir_endpoint *ret_endpoint)

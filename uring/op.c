@@ -76,11 +76,20 @@ static bool fill_close(struct uring *uring, const struct uring_request *request,
     return true;
 }
 
-/* Put a request into the ring. Returns false when there is no room. */
+/* A thread of the kernel that is to shut a socket down looks for it in the table when it gets to
+ * it: were the place free by then, it could find another's. */
+static bool must_wait(const struct uring *uring, const struct uring_request *request)
+{
+    return request->kind >= URING_CLOSE_DIRECT && uring->direct.shutdown_count > 0;
+}
+
+/* Put a request into the ring. Returns false when there is no room, or it must wait. */
 static bool push(struct uring *uring, const struct uring_request *request, uint64_t user_data)
 {
     struct io_uring_sqe *entry;
 
+    if (WEIR_UNLIKELY(must_wait(uring, request)))
+        return false;
     if (request->kind == URING_SHUT_DOWN_FIRST || request->kind == URING_SHUT_DOWN_DIRECT_FIRST)
         return fill_close(uring, request, user_data);
     entry = weir_uring_get_entry(uring);
@@ -204,8 +213,8 @@ int weir_uring_submit_slowly(struct uring *uring, weir_operation *operation,
     return WEIR_IN_FLIGHT;
 }
 
-/* Advance the oldest one that waits; note if that completed it. Returns false when there is no room
- * for it. */
+/* Advance the oldest one that waits; note if that completed it. Returns false when it must wait
+ * on. */
 static bool submit_oldest(struct uring *uring, bool *completed)
 {
     weir_operation *operation = uring->deferred_first;

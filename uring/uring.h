@@ -39,8 +39,9 @@ enum {
     URING_IGNORED = 1, /* A cancel, or a shutdown that failed: its completion names nothing. */
     URING_WAKE = 3,    /* On the woken ring: a message from another loop. */
     URING_WAKE_SENT =
-        5,           /* Low bits, on the sender's ring: the message failed; above, the target. */
-    URING_ASKED = 9, /* A question that direct.c waits for; unheard if it comes later. */
+        5, /* Low bits, on the sender's ring: the message failed; above, the target. */
+    URING_SHUT_DOWN = 7, /* A shutdown that no task waits for: direct.c counts it. */
+    URING_ASKED = 9,     /* A question that direct.c waits for; unheard if it comes later. */
     URING_TAG_MASK = 7,
     URING_TAG_BITS = 3,
 };
@@ -130,8 +131,9 @@ enum { URING_MULTISHOTS_MAX = 64 };
 
 /** The table of direct descriptors. direct.c. */
 struct uring_direct {
-    unsigned size;  /* Entries; 0: there is no table. */
-    unsigned taken; /* By connections, and by accepts that are in flight for one. */
+    unsigned size;           /* Entries; 0: there is no table. */
+    unsigned taken;          /* By connections, and by accepts that are in flight for one. */
+    unsigned shutdown_count; /* URING_SHUT_DOWN in flight: no place is freed before they end. */
     unsigned multishot_count;
     weir_operation *multishots[URING_MULTISHOTS_MAX]; /* Accepts that are in flight for more. */
 };

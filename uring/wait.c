@@ -94,6 +94,8 @@ static void deliver_tagged(struct uring *uring, uint64_t user_data)
         uring->statistics->wakeups++;
     else if ((user_data & URING_TAG_MASK) == URING_WAKE_SENT)
         wake_failed((uint32_t)(user_data >> URING_TAG_BITS));
+    else if (user_data == URING_SHUT_DOWN)
+        uring->direct.shutdown_count--;
 }
 
 static inline void deliver(struct uring *uring, const struct io_uring_cqe *completion)

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "crowd.h"
@@ -593,6 +594,59 @@ WEIR_TEST(uring_direct, a_connection_is_a_number_that_no_system_call_takes)
     CHECK_EQ(uring->direct.taken, 0);
     CHECK_EQ(close(peer), 0);
     seam_close_handle(&self);
+    seam_close(uring);
+}
+
+static void accept_connection(struct seam_operation *listener,
+                              struct seam_operation *ret_connection, int peer)
+{
+    CHECK(seam_finish(listener) >= WEIR_SYS_DESCRIPTOR_END);
+    seam_init_on(ret_connection, listener->uring, listener->result);
+    ret_connection->peer = peer;
+}
+
+static void check_sending(struct seam_operation *connection)
+{
+    uint8_t data[SEAM_DATA_MAX];
+
+    seam_send(connection);
+    CHECK_EQ(seam_finish(connection), SEAM_DATA_MAX);
+    CHECK_EQ(recv(connection->peer, data, sizeof data, MSG_WAITALL), SEAM_DATA_MAX);
+}
+
+/* One of the kernel's threads does it, and looks for the socket only then. */
+WEIR_TEST(uring_direct, a_shutdown_that_nobody_hears_is_not_of_who_has_the_place_next)
+{
+    enum { ROUNDS = 100 };
+    struct uring *uring = start_with_table(2);
+    struct seam_operation listener, connection, closing;
+    weir_endpoint endpoint;
+
+    seam_init_on(&listener, uring, seam_listen(8, &endpoint));
+    CHECK_EQ(accept_on(&listener), WEIR_IN_FLIGHT);
+    accept_connection(&listener, &connection, seam_connect(&endpoint));
+    for (int round = 0; round < ROUNDS; round++) {
+        int next = seam_connect(&endpoint);
+
+        check_sending(&connection);
+        fuse_light(FUSE_SYSCALL, EBUSY, 1, FUSE_FOREVER);
+        CHECK_EQ(uring->base.ops->sockets->shutdown(&uring->base, connection.handle.native,
+                                                    WEIR_TCP_BOTH),
+                 0);
+        CHECK(fuse_put_out() > 0);
+        seam_init(&closing, uring);
+        CHECK_EQ(
+            SEAM_OPS->close_socket(&uring->base, &closing.operation, &connection.handle, false),
+            WEIR_IN_FLIGHT);
+        CHECK_EQ(accept_on(&listener), WEIR_IN_FLIGHT);
+        CHECK_EQ(seam_finish(&closing), 0);
+        CHECK_EQ(close(connection.peer), 0);
+        accept_connection(&listener, &connection, next);
+        check_sending(&connection);
+    }
+    seam_close_handle(&connection);
+    CHECK_EQ(close(connection.peer), 0);
+    seam_close_handle(&listener);
     seam_close(uring);
 }
 
