@@ -485,7 +485,26 @@ static int option_get(weir_backend *backend, intptr_t native, int option, int *r
     return error;
 }
 
-/* By the other way into the table, which waits for no room in a queue. Nothing is in flight. */
+/* What nobody hears, names the place and has not been taken by the kernel does nothing. */
+static void withdraw_all_of(const struct uring *uring, int32_t place)
+{
+    const struct io_uring_sq *queue = &uring->ring.sq;
+    unsigned i;
+
+    for (i = queue->sqe_tail - io_uring_sq_ready(&uring->ring); i != queue->sqe_tail; i++) {
+        struct io_uring_sqe *entry = &queue->sqes[i & *queue->kring_mask];
+
+        if (entry->user_data != URING_IGNORED || !(entry->flags & IOSQE_FIXED_FILE) ||
+            entry->fd != place)
+            continue;
+        io_uring_prep_nop(entry);
+        io_uring_sqe_set_data64(entry, URING_IGNORED);
+    }
+}
+
+/* By the other way into the table, which waits for no room in a queue. Nothing is in flight, but a
+ * reset may stand in the submission queue: it goes first, or else not at all, for the place may be
+ * another's by then. */
 static void close_now(weir_backend *backend, intptr_t native)
 {
     static const int none = -1;
@@ -495,6 +514,9 @@ static void close_now(weir_backend *backend, intptr_t native)
         weir_sys_close(native);
         return;
     }
+    if (io_uring_sq_ready(&uring->ring) > 0)
+        submit_only(uring);
+    withdraw_all_of(uring, place_of(native));
     /* Only want of memory in the kernel keeps it, and then the place is freed with the ring. */
     if (io_uring_register_files_update(&uring->ring, (unsigned)place_of(native), &none, 1) == 1)
         free_place(uring);

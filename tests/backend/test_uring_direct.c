@@ -650,6 +650,72 @@ WEIR_TEST(uring_direct, a_shutdown_that_nobody_hears_is_not_of_who_has_the_place
     seam_close(uring);
 }
 
+/* Turn a connection away, as an acceptor that closes does. */
+static void turn_away(struct seam_operation *connection)
+{
+    const struct weir_sys_sockets *sockets = SEAM_OPS->sockets;
+
+    sockets->reset(&connection->uring->base, connection->handle.native);
+    sockets->close(&connection->uring->base, connection->handle.native);
+}
+
+static void check_reset(struct seam_operation *connection)
+{
+    CHECK_EQ(raw_receive_some(connection->peer, connection->data, 1), -ECONNRESET);
+    CHECK_EQ(close(connection->peer), 0);
+}
+
+WEIR_TEST(uring_direct, who_is_turned_away_while_completions_overflow_sees_a_reset)
+{
+    enum { COUNT = 6 * DEPTH };
+    struct uring *uring = start_with_table(1);
+    struct seam_operation listener, connection;
+    weir_endpoint endpoint;
+
+    CHECK(COUNT > *uring->ring.cq.kring_entries);
+    seam_init_on(&listener, uring, seam_listen(8, &endpoint));
+    CHECK_EQ(accept_on(&listener), WEIR_IN_FLIGHT);
+    accept_connection(&listener, &connection, seam_connect(&endpoint));
+    init_many(uring, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        seam_feed(&many[i], 1);
+        seam_receive(&many[i]);
+    }
+    turn_away(&connection);
+    CHECK_EQ(uring->direct.taken, 0);
+    check_reset(&connection);
+    for (int i = 0; i < COUNT; i++)
+        CHECK_EQ(seam_finish(&many[i]), 1);
+    fini_many(COUNT);
+    seam_close_handle(&listener);
+    seam_close(uring);
+}
+
+/* The accept stands before the reset in the queue, and takes the place. */
+WEIR_TEST(uring_direct, a_reset_that_the_kernel_did_not_take_is_not_of_who_has_the_place_next)
+{
+    struct uring *uring = start_with_table(2);
+    struct seam_operation listener, turned_away, connection;
+    weir_endpoint endpoint;
+    int next;
+
+    seam_init_on(&listener, uring, seam_listen(8, &endpoint));
+    CHECK_EQ(accept_on(&listener), WEIR_IN_FLIGHT);
+    accept_connection(&listener, &turned_away, seam_connect(&endpoint));
+    next = seam_connect(&endpoint);
+    CHECK_EQ(accept_on(&listener), WEIR_IN_FLIGHT);
+    fuse_light(FUSE_SYSCALL, EBUSY, 1, FUSE_FOREVER);
+    turn_away(&turned_away);
+    CHECK(fuse_put_out() > 0);
+    accept_connection(&listener, &connection, next);
+    check_sending(&connection);
+    CHECK_EQ(close(turned_away.peer), 0);
+    seam_close_handle(&connection);
+    CHECK_EQ(close(connection.peer), 0);
+    seam_close_handle(&listener);
+    seam_close(uring);
+}
+
 WEIR_ABORT_TEST(uring_direct, the_system_is_not_asked_about_a_place_in_a_table)
 {
     weir_endpoint endpoint;
