@@ -3,9 +3,12 @@
  * The loop: run what is ready, take what others posted, fire timers, wait.
  *
  * The one race with other threads is between going to sleep and being posted to. The loop sets
- * `sleeping`, then looks at the inbox once more; a poster pushes, then takes `sleeping`. Both sides
- * are sequentially consistent, so one of the two sees the other: a task is never left in the inbox
- * of a loop that sleeps, and only a loop that sleeps is woken.
+ * `sleeping`, then looks at the inbox once more; a poster pushes, then looks at `sleeping`. Both
+ * sides are sequentially consistent, so one of the two sees the other: a task is never left in the
+ * inbox of a loop that sleeps, and only a loop that sleeps is woken.
+ *
+ * The wake of another loop may go out as late as that loop's next wait. So a poster counts on its
+ * own wake only, or on one that went out at once: `sleeping` names the loop that sent the last.
  */
 #include "loop.h"
 
@@ -33,11 +36,28 @@ weir_loop *weir_loop_current(void)
     return weir_thread.loop;
 }
 
-/* sender: the backend of the calling thread, or NULL. */
-static void wake_if_sleeping(weir_loop *loop, weir_backend *sender)
+/* weir_loop.sleeping; what is above names a loop. */
+enum { AWAKE, ASLEEP };
+
+static uint32_t new_identity(void)
 {
-    if (__atomic_exchange_n(&loop->sleeping, 0, __ATOMIC_SEQ_CST))
-        loop->backend->ops->wake(loop->backend, sender);
+    static uint32_t last = ASLEEP; /* __atomic. */
+
+    return __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+}
+
+/* sender: the calling thread's, of the same kind, or NULL: then the wake goes out at once. */
+static void wake_if_sleeping(weir_loop *loop, const weir_loop *sender)
+{
+    uint32_t woken = sender ? sender->identity : AWAKE;
+    uint32_t state = __atomic_load_n(&loop->sleeping, __ATOMIC_SEQ_CST);
+
+    do {
+        if (state == AWAKE || state == woken)
+            return;
+    } while (!__atomic_compare_exchange_n(&loop->sleeping, &state, woken, true, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_SEQ_CST));
+    loop->backend->ops->wake(loop->backend, sender ? sender->backend : NULL);
 }
 
 /* What was pushed may end the last tree, and let the loop's thread free the loop before this one
@@ -54,7 +74,7 @@ static void end_posting(weir_loop *loop)
     __atomic_sub_fetch(&loop->posting, 1, __ATOMIC_RELEASE);
 }
 
-static void post_from_outside(weir_loop *loop, weir_task *task, weir_backend *sender)
+static void post_from_outside(weir_loop *loop, weir_task *task, const weir_loop *sender)
 {
     begin_posting(loop);
     weir_interleave();
@@ -83,15 +103,14 @@ static weir_loop *loop_of(weir_executor *executor)
 static void loop_post(weir_executor *executor, weir_task *task)
 {
     weir_loop *loop = loop_of(executor);
-    weir_loop *here = weir_thread.loop;
-    weir_backend *sender;
+    const weir_loop *here = weir_thread.loop;
+    bool is_alike = here && here->backend->ops == loop->backend->ops;
 
     if (here == loop) {
         weir_loop_push_ready(loop, task);
         return;
     }
-    sender = here && here->backend->ops == loop->backend->ops ? here->backend : NULL;
-    post_from_outside(loop, task, sender);
+    post_from_outside(loop, task, is_alike ? here : NULL);
 }
 
 static weir_task *loop_dispatch(weir_executor *executor, weir_task *task)
@@ -210,7 +229,7 @@ static bool spun(weir_loop *loop, int64_t deadline_ns)
 /* Wait until something completes, somebody wakes the loop, or the deadline. */
 static void block_until(weir_loop *loop, int64_t deadline_ns)
 {
-    __atomic_store_n(&loop->sleeping, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&loop->sleeping, ASLEEP, __ATOMIC_SEQ_CST);
     weir_interleave();
     if (weir_inbox_is_empty(&loop->inbox)) {
         loop->statistics.sleeps++;
@@ -218,7 +237,7 @@ static void block_until(weir_loop *loop, int64_t deadline_ns)
     } else {
         poll_backend(loop);
     }
-    __atomic_store_n(&loop->sleeping, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&loop->sleeping, AWAKE, __ATOMIC_RELAXED);
 }
 
 /* The same, and learn from it, if something else than the deadline ended it. */
@@ -425,6 +444,7 @@ static void loop_init(weir_loop *loop, const weir_loop_options *options)
 {
     memset(loop, 0, sizeof *loop);
     loop->executor.ops = &loop_executor_ops;
+    loop->identity = new_identity();
     loop->budget = options->budget > 0 ? options->budget : 256;
     loop->executor.budget = WEIR_READY_SLICE;
     set_zero_copy(loop, options);

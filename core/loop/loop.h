@@ -33,6 +33,7 @@ struct weir_loop {
     size_t handle_count;    /* Open handles: all are closed before the loop ends. */
     uint64_t closed_count;  /* Handles that were closed: since when a descriptor is free. */
     uint32_t opening_count; /* Connections so far, modulo 2^32. */
+    uint32_t identity;      /* Names the loop to others, never reused. */
     void (*abandon)(weir_loop *loop); /* For weir_loop_abandon; NULL: nothing to do. */
     weir_list watchers;         /* weir_handle_watcher.link: who waits for a free descriptor. */
     size_t sink_bytes;          /* Of the region of zero_copy.h. */
@@ -45,7 +46,7 @@ struct weir_loop {
     _Alignas(64) weir_task *inbox; /* Stack by down.next, newest first. __atomic: push releases, the
                                       drain acquires. */
     uint32_t sleeping; /* __atomic, seq_cst against inbox: set before the last look at the inbox,
-                          taken by the one who must wake the loop. */
+                          taken by the one who must wake the loop, or changed to its identity. */
     uint32_t posting; /* __atomic: threads from before their push to the end of their wake; released
                           by them, acquired by weir_loop_free, which waits until there are none. */
 };

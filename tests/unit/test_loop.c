@@ -186,6 +186,76 @@ WEIR_TEST(loop, posts_to_a_sleeping_loop_wake_it_exactly_once)
     weir_loop_free(loop);
 }
 
+/* A task that posts some of the notes, from a loop of its own or from none. */
+struct part {
+    weir_task task;
+    struct notes *notes;
+    int first;
+    int end;
+};
+
+static void *post_some(void *argument)
+{
+    const struct part *self = argument;
+
+    for (int i = self->first; i < self->end; i++)
+        weir_executor_post(weir_loop_executor(self->notes->loop), &self->notes->note[i].task);
+    return NULL;
+}
+
+static weir_task *part_resume(weir_task *task)
+{
+    WEIR_BEGIN(task);
+    post_some(task);
+    WEIR_RETURN(task, weir_result_of(0, 0));
+    WEIR_END(task);
+}
+
+static void *post_some_from_a_loop(void *argument)
+{
+    struct part *self = argument;
+    weir_loop *loop = fake_loop_new(NULL);
+
+    weir_task_init(&self->task, part_resume);
+    (void)weir_run(loop, &self->task);
+    weir_loop_free(loop);
+    return NULL;
+}
+
+static bool post_from_two_loops_and_none(fake_backend *fake, int64_t deadline_ns, void *user)
+{
+    struct part parts[] = {{.notes = user, .end = 3},
+                           {.notes = user, .first = 3, .end = 6},
+                           {.notes = user, .first = 6, .end = 9}};
+    void *(*const ways[])(void *) = {post_some_from_a_loop, post_some_from_a_loop, post_some};
+    pthread_t thread;
+
+    (void)deadline_ns;
+    fake_backend_on_sleep(fake, NULL, NULL);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(pthread_create(&thread, NULL, ways[i], &parts[i]), 0);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+    }
+    return false;
+}
+
+/* The wake of a loop goes out when that waits next, which may be long after. */
+WEIR_TEST(loop, nobody_counts_on_the_wake_of_another_loop)
+{
+    static struct notes notes;
+    struct keeper keeper = {0};
+    weir_loop *loop = fake_loop_new(NULL);
+
+    notes_init(&notes, loop, &keeper, 9);
+    keeper_start(&keeper, loop);
+    fake_backend_on_sleep(fake_backend_of(loop), post_from_two_loops_and_none, &notes);
+    weir_loop_run(loop);
+
+    check_order(&notes);
+    CHECK_EQ(fake_backend_counts(fake_backend_of(loop)).wakes, 3);
+    weir_loop_free(loop);
+}
+
 WEIR_TEST(loop, a_wake_by_another_thread_is_counted)
 {
     static struct notes notes;
