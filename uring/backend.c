@@ -88,7 +88,8 @@ static void uring_close(weir_backend *backend)
 {
     struct uring *uring = uring_of(backend);
 
-    WEIR_ASSERT(!uring->deferred_first, "nothing is in flight when a loop ends");
+    WEIR_ASSERT(!uring->deferred_first && !uring->lending.cancelled,
+                "nothing is in flight when a loop ends");
     weir_uring_unregister(uring);
     /* The slot of the registered descriptor outlives the ring unless it is given back; but not its
      * thread, and another thread's slot of that number is another ring's. */

@@ -132,9 +132,8 @@ static void starve(struct uring *uring, weir_operation *operation)
 }
 
 /* Rare, so a walk. */
-void weir_uring_lending_remove_starved(struct uring *uring, const weir_operation *operation)
+static void remove_starved(struct uring_lending *self, const weir_operation *operation)
 {
-    struct uring_lending *self = &uring->lending;
     weir_operation **link = &self->starved_first;
     weir_operation *previous = NULL;
 
@@ -145,6 +144,31 @@ void weir_uring_lending_remove_starved(struct uring *uring, const weir_operation
     *link = uring_operation_of(*link)->next;
     if (self->starved_last == operation)
         self->starved_last = previous;
+}
+
+void weir_uring_lending_cancel(struct uring *uring, weir_operation *operation)
+{
+    struct uring_lending *self = &uring->lending;
+
+    remove_starved(self, operation);
+    uring_operation_of(operation)->state = URING_STARVED_CANCELLED;
+    uring_operation_of(operation)->next = self->cancelled;
+    self->cancelled = operation;
+}
+
+/* Returns whether there were any. */
+static bool complete_cancelled(struct uring_lending *self)
+{
+    bool were_any = self->cancelled != NULL;
+
+    while (self->cancelled) {
+        weir_operation *operation = self->cancelled;
+
+        self->cancelled = uring_operation_of(operation)->next;
+        uring_operation_of(operation)->state = URING_SUBMITTED;
+        operation->ops->completed(operation, -ECANCELED, 0);
+    }
+    return were_any;
 }
 
 /* As many go on as there are buffers. Some of them may have no use for one: what is left goes on
@@ -167,6 +191,7 @@ static void feed(struct uring *uring)
 bool weir_uring_lending_refill(struct uring *uring)
 {
     struct uring_lending *self = &uring->lending;
+    bool have_completed = complete_cancelled(self);
 
     adapt(self);
     /* What is left is as much as a wait uses: those that are given back are published in time. */
@@ -174,9 +199,9 @@ bool weir_uring_lending_refill(struct uring *uring)
         top_up(self);
     __atomic_store_n(&self->ring->tail, self->tail, __ATOMIC_RELEASE);
     if (WEIR_LIKELY(!self->starved_first))
-        return false;
+        return have_completed;
     feed(uring);
-    return self->starved_first && uring_published(self) > 0;
+    return have_completed || (self->starved_first && uring_published(self) > 0);
 }
 
 /* Receiving. */

@@ -112,7 +112,7 @@ static bool push_cancel(struct uring *uring, weir_operation *operation)
 
 /* The deferred list. */
 
-static void append_deferred(struct uring *uring, weir_operation *operation)
+static void defer(struct uring *uring, weir_operation *operation)
 {
     uring_operation_of(operation)->next = NULL;
     if (uring->deferred_first)
@@ -120,11 +120,6 @@ static void append_deferred(struct uring *uring, weir_operation *operation)
     else
         uring->deferred_first = operation;
     uring->deferred_last = operation;
-}
-
-static void defer(struct uring *uring, weir_operation *operation)
-{
-    append_deferred(uring, operation);
     uring->statistics->deferred++;
 }
 
@@ -146,12 +141,6 @@ static void remove_deferred(struct uring *uring, const weir_operation *operation
     *link = uring_operation_of(*link)->next;
     if (uring->deferred_last == operation)
         uring->deferred_last = previous;
-}
-
-void weir_uring_complete_cancelled(struct uring *uring, weir_operation *operation)
-{
-    uring_operation_of(operation)->state = URING_DEFERRED_CANCELLED;
-    append_deferred(uring, operation);
 }
 
 static bool is_direct(const struct uring_operation *mine)
@@ -245,6 +234,7 @@ static bool submit_oldest(struct uring *uring, bool *completed)
     case URING_LENDING:
     case URING_DIRECT:
     case URING_STARVED:
+    case URING_STARVED_CANCELLED:
     case URING_CANCELLING:
         break;
     }
@@ -275,8 +265,7 @@ void weir_uring_cancel(weir_backend *backend, weir_operation *operation)
         return;
     }
     if (mine->state == URING_STARVED) {
-        weir_uring_lending_remove_starved(uring, operation);
-        weir_uring_complete_cancelled(uring, operation);
+        weir_uring_lending_cancel(uring, operation);
         return;
     }
     if (!is_in_kernel(mine))

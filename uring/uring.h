@@ -89,6 +89,7 @@ enum uring_state {
     URING_LENDING,            /* The same, and its buffers are lent. */
     URING_DIRECT,             /* The same, and the table of direct descriptors is told. */
     URING_STARVED,            /* Waits in lending.starved for a buffer. */
+    URING_STARVED_CANCELLED,  /* Waits in lending.cancelled to be completed as cancelled. */
     URING_CANCELLING,         /* Submitted, and a cancel behind it. */
     URING_CANCEL_DEFERRED,    /* Submitted; its cancel waits in deferred. */
     URING_DEFERRED,           /* Waits in deferred for room. */
@@ -98,7 +99,7 @@ enum uring_state {
 /** The backend's words of an operation. */
 struct uring_operation {
     struct uring_request request; /* Meaningful while it waits for room, and unless it is plain. */
-    weir_operation *next;         /* uring.deferred, or lending.starved. */
+    weir_operation *next;         /* uring.deferred, lending.starved or lending.cancelled. */
     uint8_t state;                /* enum uring_state. */
     uint8_t kind;                 /* enum uring_request_kind, of what is in flight. */
 };
@@ -109,15 +110,16 @@ struct uring_lending {
     struct io_uring_buf_ring *ring; /* Published to the kernel; NULL until the first receive. */
     weir_operation *starved_first;  /* Receives that wait for a buffer, oldest first. */
     weir_operation *starved_last;
-    uint16_t tail;      /* Of the ring: how many were published, modulo 2^16. */
-    uint16_t named;     /* How many of those a completion has named, likewise. */
-    uint16_t seen;      /* named, at the last wait. */
-    bool is_one_shot;   /* The kernel knows no multishot receive. */
-    bool has_lent;      /* It has filled a buffer for a receive. */
-    unsigned target;    /* How many are to be published at a time. */
-    unsigned refused;   /* Receives that found none since the last wait. */
-    unsigned used_most; /* Buffers, by one wait of this period. */
-    unsigned waits;     /* In this period. */
+    weir_operation *cancelled; /* Those that did not get one. */
+    uint16_t tail;             /* Of the ring: how many were published, modulo 2^16. */
+    uint16_t named;            /* How many of those a completion has named, likewise. */
+    uint16_t seen;             /* named, at the last wait. */
+    bool is_one_shot;          /* The kernel knows no multishot receive. */
+    bool has_lent;             /* It has filled a buffer for a receive. */
+    unsigned target;           /* How many are to be published at a time. */
+    unsigned refused;          /* Receives that found none since the last wait. */
+    unsigned used_most;        /* Buffers, by one wait of this period. */
+    unsigned waits;            /* In this period. */
 };
 
 /** Buffers that the kernel may fill, or has filled without our having heard of it. */
@@ -293,9 +295,6 @@ static inline int uring_submit(struct uring *uring, weir_operation *operation,
  * completed some. */
 bool weir_uring_submit_deferred(struct uring *uring);
 
-/** Let a cancelled operation that is not in the ring complete with the next wait. */
-void weir_uring_complete_cancelled(struct uring *uring, weir_operation *operation);
-
 /** Deliver a completion to an operation that is being cancelled, or is not plain. */
 void weir_uring_complete_otherwise(struct uring *uring, weir_operation *operation, int result,
                                    uint32_t flags);
@@ -340,14 +339,14 @@ int weir_uring_close_socket(weir_backend *backend, weir_operation *operation, we
 /* lend.c */
 
 /** Publish buffers, and let receives that wait for one go on. Before each wait; returns whether
- * that must not sleep, because more of them can go on. */
+ * that must not sleep, because some have completed, or more of them can go on. */
 bool weir_uring_lending_refill(struct uring *uring);
 
 /** A receive ended with this. Returns whether it goes on all the same. */
 bool weir_uring_lending_goes_on(struct uring *uring, weir_operation *operation, int *result);
 
-/** Forget a receive that waits for a buffer. */
-void weir_uring_lending_remove_starved(struct uring *uring, const weir_operation *operation);
+/** Let a receive that waits for a buffer complete as cancelled, with the next wait. */
+void weir_uring_lending_cancel(struct uring *uring, weir_operation *operation);
 
 void weir_uring_lending_close(struct uring *uring);
 

@@ -304,6 +304,34 @@ WEIR_TEST(uring_lend, a_cancel_finds_one_that_starves_at_any_place)
     cancel_leaves_line(2, 0);
 }
 
+WEIR_TEST(uring_lend, a_cancel_of_one_that_starves_lets_what_starts_later_go_out)
+{
+    struct uring *uring = seam_start_lending(DEPTH, BYTES, FEW);
+    uint64_t before = seam_statistics.deferred;
+    struct receiver holder;
+    struct receiver self;
+
+    receiver_open(&holder, uring);
+    receiver_open(&self, uring);
+    receiver_take_all(&holder);
+    receiver_feed(&self, 1, 0);
+    receiver_starve(&self);
+    init_many(uring, 1);
+    seam_poll(uring);
+    seam_cancel(&self.base);
+    seam_receive(&many[0]);
+    CHECK_EQ(io_uring_sq_ready(&uring->ring), 1);
+    CHECK_EQ(seam_statistics.deferred, before);
+    SEAM_OPS->wait(&uring->base, WEIR_WAIT_FOREVER); /* Does not block. */
+    CHECK_EQ(self.base.last, 1);
+    CHECK_EQ(self.base.result, -ECANCELED);
+    drain(1);
+    fini_many(1);
+    receiver_close(&self);
+    receiver_close(&holder);
+    seam_close(uring);
+}
+
 WEIR_TEST(uring_lend, a_want_of_buffers_behind_a_cancel_ends_as_cancelled)
 {
     struct uring *uring = seam_start_lending(DEPTH, BYTES, FEW);
