@@ -358,7 +358,7 @@ static void send_wake(const struct waker *waker, struct uring *mine)
 static void *waker_thread(void *argument)
 {
     const struct waker *waker = argument;
-    static weir_loop_statistics unused;
+    weir_loop_statistics unused = {0};
     weir_backend_options options = {.queue_depth = DEPTH, .statistics = &unused};
     weir_backend *mine;
     int i;
