@@ -91,10 +91,7 @@ static void uring_close(weir_backend *backend)
     WEIR_ASSERT(!uring->deferred_first && !uring->lending.cancelled,
                 "nothing is in flight when a loop ends");
     weir_uring_unregister(uring);
-    /* The slot of the registered descriptor outlives the ring unless it is given back; but not its
-     * thread, and another thread's slot of that number is another ring's. */
-    if (uring->has_registered_descriptor && uring->thread == weir_uring_thread())
-        (void)io_uring_unregister_ring_fd(&uring->ring);
+    weir_uring_unregister_descriptor(uring);
     weir_uring_lending_close(uring);
     io_uring_queue_exit(&uring->ring);
     (void)close(uring->wake_descriptor);
@@ -108,9 +105,7 @@ static int uring_start(weir_backend *backend)
 
     if (error < 0)
         return error;
-    /* A thread has sixteen slots: with more rings, the plain descriptor does. */
-    uring->has_registered_descriptor = io_uring_register_ring_fd(&uring->ring) == 1;
-    uring->thread = weir_uring_thread();
+    weir_uring_register_descriptor(uring);
     uring->is_message_able = weir_uring_probe_messages(&uring->ring);
     weir_uring_arm_wake(uring);
     return 0;

@@ -170,7 +170,6 @@ struct uring {
     uint32_t identity;              /* Names this ring to others, never reused. */
     struct uring *next;             /* All rings of the process: see wait.c. */
     bool has_registered_descriptor; /* With the thread that started the ring. */
-    uint32_t thread;                /* Names that thread. */
     bool is_message_able;           /* Rings can wake each other by message. */
     bool is_reaping;                /* Entries are delivered that are not given back. */
     bool is_overflowing;            /* The kernel holds completions back: counted once. */
@@ -389,8 +388,9 @@ int weir_uring_send_zero_copy(weir_backend *backend, weir_operation *operation, 
 
 /* wait.c */
 
-/** Names the calling thread, never reused. */
-uint32_t weir_uring_thread(void);
+/** Have the kernel know the ring by a slot of the calling thread's, if there is one, or no more. */
+void weir_uring_register_descriptor(struct uring *uring);
+void weir_uring_unregister_descriptor(struct uring *uring);
 
 /** Make the ring known to others, for wakes whose message failed. */
 void weir_uring_register(struct uring *uring);

@@ -8,9 +8,12 @@
  * up among the rings that live, and the eventfd is written instead. So it is for messages that the
  * kernel did not take when it was asked to, for the sender may not ask again. A wake is never lost.
  */
+#define _GNU_SOURCE
+
 #include "uring.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sys.h"
@@ -19,16 +22,6 @@
 static weir_sys_lock rings_lock;
 static struct uring *rings;
 static uint32_t last_identity;
-
-uint32_t weir_uring_thread(void)
-{
-    static _Thread_local uint32_t identity;
-    static uint32_t last; /* __atomic. */
-
-    if (!identity)
-        identity = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
-    return identity;
-}
 
 void weir_uring_register(struct uring *uring)
 {
@@ -50,6 +43,71 @@ void weir_uring_unregister(struct uring *uring)
     weir_sys_lock_give(&rings_lock);
 }
 
+/* With rings_lock. NULL: it is gone. */
+static struct uring *find_ring(uint32_t identity)
+{
+    struct uring *ring = rings;
+
+    while (ring && ring->identity != identity)
+        ring = ring->next;
+    return ring;
+}
+
+static bool is_gone(uint32_t identity)
+{
+    bool result;
+
+    weir_sys_lock_take(&rings_lock);
+    result = !find_ring(identity);
+    weir_sys_lock_give(&rings_lock);
+    return result;
+}
+
+/* Registered descriptors: a thread has a few slots for them. A slot outlives its ring unless it is
+ * given back, and keeps it in the kernel; but not its thread, which alone can give it back. */
+
+/* The most that the kernel gives a thread (IO_RINGFD_REG_MAX). */
+enum { SLOTS = 16 };
+
+/* Whose they are, by identity; 0: nobody's. */
+static _Thread_local uint32_t slots[SLOTS];
+
+/* Another thread has closed their rings. */
+static void give_back_slots(const struct uring *uring)
+{
+    struct io_uring_rsrc_update update = {0};
+
+    for (; update.offset < SLOTS; update.offset++) {
+        if (!slots[update.offset] || !is_gone(slots[update.offset]))
+            continue;
+        (void)syscall(__NR_io_uring_register, uring->ring.ring_fd, IORING_UNREGISTER_RING_FDS,
+                      &update, 1);
+        slots[update.offset] = 0;
+    }
+}
+
+/* With more rings than slots, the plain descriptor does. */
+void weir_uring_register_descriptor(struct uring *uring)
+{
+    give_back_slots(uring);
+    if (io_uring_register_ring_fd(&uring->ring) != 1)
+        return;
+    if (uring->ring.enter_ring_fd >= SLOTS) { /* Of a kernel that has more. */
+        (void)io_uring_unregister_ring_fd(&uring->ring);
+        return;
+    }
+    uring->has_registered_descriptor = true;
+    slots[uring->ring.enter_ring_fd] = uring->identity;
+}
+
+void weir_uring_unregister_descriptor(struct uring *uring)
+{
+    if (!uring->has_registered_descriptor || slots[uring->ring.enter_ring_fd] != uring->identity)
+        return; /* This thread's slot of that number is another ring's. */
+    slots[uring->ring.enter_ring_fd] = 0;
+    (void)io_uring_unregister_ring_fd(&uring->ring);
+}
+
 /* Async-signal-safe. An eventfd takes the write unless its count is about to overflow, and then it
  * is readable anyway. */
 static void write_wake(int descriptor)
@@ -67,9 +125,7 @@ static void wake_failed(uint32_t identity)
     struct uring *target;
 
     weir_sys_lock_take(&rings_lock);
-    target = rings;
-    while (target && target->identity != identity)
-        target = target->next;
+    target = find_ring(identity);
     if (target)
         write_wake(target->wake_descriptor);
     weir_sys_lock_give(&rings_lock);

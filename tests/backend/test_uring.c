@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -581,6 +582,44 @@ WEIR_TEST(uring_thread, a_ring_belongs_to_the_thread_that_starts_it)
     }
     uring->has_registered_descriptor = false;
     seam_close(uring);
+}
+
+struct lender {
+    struct uring *first;
+    sem_t started;
+    sem_t closed;
+};
+
+static void *start_another(void *argument)
+{
+    struct lender *self = argument;
+    struct uring *second = seam_open(DEPTH);
+    int slot;
+
+    CHECK_EQ(SEAM_OPS->start(&self->first->base), 0);
+    slot = self->first->ring.enter_ring_fd;
+    CHECK_EQ(sem_post(&self->started), 0);
+    CHECK_EQ(sem_wait(&self->closed), 0);
+    CHECK_EQ(SEAM_OPS->start(&second->base), 0);
+    if (second->has_registered_descriptor)
+        CHECK_EQ(second->ring.enter_ring_fd, slot);
+    seam_close(second);
+    return NULL;
+}
+
+/* Its slot would keep it in the kernel, and all that is registered, as long as its thread lives. */
+WEIR_TEST(uring_thread, a_ring_that_another_closes_is_let_go_when_its_thread_starts_the_next)
+{
+    struct lender lender = {.first = seam_open(DEPTH)};
+    pthread_t thread;
+
+    CHECK_EQ(sem_init(&lender.started, 0, 0), 0);
+    CHECK_EQ(sem_init(&lender.closed, 0, 0), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, start_another, &lender), 0);
+    CHECK_EQ(sem_wait(&lender.started), 0);
+    seam_close(lender.first);
+    CHECK_EQ(sem_post(&lender.closed), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
 WEIR_TEST(uring_thread, more_rings_than_a_thread_can_register_work)

@@ -104,8 +104,9 @@ typedef struct weir_loop_statistics {
 WEIR_PUBLIC int weir_loop_new(const weir_loop_options *options, weir_loop **ret_loop);
 
 /**
- * Destroy a loop: on its thread, or on any that knows that thread is done with it. Asserts that no
- * tree lives on it. Waits for threads that are still waking it.
+ * Destroy a loop: on its thread, or on any that knows that thread is done with it; then the kernel
+ * may keep its memory until that thread ends or runs another loop. Asserts that no tree lives on
+ * it. Waits for threads that are still waking it.
  */
 WEIR_PUBLIC void weir_loop_free(weir_loop *loop);
 
