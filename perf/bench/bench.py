@@ -29,6 +29,7 @@ from table import matrix_show, means_show, table_measure, table_show
 
 SAMPLE_SECONDS = 0.08  # of a sample, beside its warm-up and window
 SCALE_CONNECTIONS = 1_000_000
+SCALE_FEWER = 3  # Exit status of weir-scale: the machine carries fewer, and its report says why.
 CALLS_SECONDS = 0.68  # of counting the system calls of a row's server
 
 
@@ -76,7 +77,8 @@ def scale_block(bench):
     command = [bench.programs / "weir-scale", "--connections", str(SCALE_CONNECTIONS)]
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     print(run.stdout)
-    return {"output": run.stdout.splitlines(), "failures": ["weir-scale"] * (run.returncode != 0)}
+    failed = run.returncode not in (0, SCALE_FEWER)
+    return {"output": run.stdout.splitlines(), "failures": ["weir-scale"] * failed}
 
 
 BLOCKS = {

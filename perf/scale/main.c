@@ -7,6 +7,8 @@
  *
  * Prints how far it got and what stopped it, the memory of a connection in the processes and in the
  * kernel, and the latency of the active connections without the idle ones and among them.
+ *
+ * Exit status: that of the enum below.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -22,6 +24,13 @@
 #include <unistd.h>
 
 #include "scale.h"
+
+enum {
+    STATUS_OK = 0,
+    STATUS_ERROR = 1,
+    STATUS_USAGE = 2,
+    STATUS_FEWER = 3, /* There is a report, of fewer connections than were asked for. */
+};
 
 static const double SETTLE_S = 1.0; /* Delayed acknowledgements, and what they hold. */
 static const double PATIENCE_S = 120.0;
@@ -89,7 +98,7 @@ _Noreturn static void die(struct run *run, const char *what, const char *why)
     fprintf(stderr, "weir-scale: %s: %s\n", what, why);
     if (run)
         stop_server(run);
-    exit(1);
+    exit(STATUS_ERROR);
 }
 
 static void sleep_s(double seconds)
@@ -262,14 +271,35 @@ static void report(const struct run *run)
 
 /* The command line. */
 
+static const char usage[] =
+    "usage: weir-scale [OPTION...]\n"
+    "\n"
+    "Open idle connections to a server of weir's on this machine, as many as it carries,\n"
+    "and print how many there are and what stopped it, what one costs in the processes and\n"
+    "in the kernel, and what they do to the latency of a few that send.\n"
+    "\n"
+    "  --connections N  idle connections to open (100000)\n"
+    "  --active N       connections that send 64 bytes now and then (1000)\n"
+    "  --rate R         messages a second over each of these (10)\n"
+    "  --seconds S      of measuring them, before the idle ones are open and after (3)\n"
+    "  --per-loop N     at most so many connections a loop of the server (as many as the\n"
+    "                   limit of open files allows, up to 40000)\n"
+    "  --floor GIB      open no more when less memory is available (2)\n"
+    "  --help           print this\n"
+    "\n"
+    "A million connections need about 10 GB of memory. The idle ones need io_uring.\n"
+    "\n"
+    "Exit status: 0 when all are open; 3 when something stopped it before, and the report\n"
+    "says what; 1 for an error without a report; 2 for wrong arguments.\n";
+
 static double parse(const char *option, const char *value, double min, double max)
 {
     char *end;
     double number = strtod(value, &end);
 
     if (end == value || *end || !(number >= min && number <= max)) {
-        fprintf(stderr, "weir-scale: %s: '%s': expected %.0f to %.0f\n", option, value, min, max);
-        exit(2);
+        fprintf(stderr, "weir-scale: %s: '%s': expected %.10g to %.10g\n", option, value, min, max);
+        exit(STATUS_USAGE);
     }
     return number;
 }
@@ -289,8 +319,8 @@ static void parse_option(weir_scale_options *options, const char *option, const 
     else if (strcmp(option, "--floor") == 0)
         options->floor_gib = parse(option, value, 0, 1024);
     else {
-        fprintf(stderr, "weir-scale: what is %s?\n", option);
-        exit(2);
+        fprintf(stderr, "weir-scale: '%s': no such option (see --help)\n", option);
+        exit(STATUS_USAGE);
     }
 }
 
@@ -305,12 +335,9 @@ static void parse_options(weir_scale_options *options, int argc, char **argv)
                                     .rate = 10,
                                     .floor_gib = 2};
     for (i = 1; i < argc; i += 2) {
-        if (i + 1 == argc) {
-            fprintf(stderr, "usage: weir-scale [--connections N] [--active N] [--seconds S]"
-                            " [--rate R] [--per-loop N] [--floor GIB]\n");
-            exit(2);
-        }
-        parse_option(options, argv[i], argv[i + 1]);
+        if (strcmp(argv[i], "--help") == 0)
+            exit(fputs(usage, stdout) < 0 || fflush(stdout) != 0 ? STATUS_ERROR : STATUS_OK);
+        parse_option(options, argv[i], i + 1 < argc ? argv[i + 1] : "");
     }
 }
 
@@ -366,5 +393,7 @@ int main(int argc, char **argv)
     weir_scale_active_free(run.active);
     stop_server(&run);
     report(&run);
-    return 0;
+    if (fflush(stdout) != 0 || ferror(stdout))
+        die(NULL, "standard output", "not all of the report is there");
+    return run.open < run.options.connections ? STATUS_FEWER : STATUS_OK;
 }
