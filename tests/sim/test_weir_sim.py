@@ -39,6 +39,14 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(ended.stdout, "")
         self.assertIn(why, ended.stderr)
 
+    def test_what_cannot_be_written_is_an_error(self):
+        for arguments in (["--help"], ["--list"], [], ["--runs", "20"]):
+            with open("/dev/full", "w") as full:
+                ended = subprocess.run([options.weir_sim, *arguments], stdout=full,
+                                       stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+            self.assertEqual(ended.returncode, 1, ended)
+            self.assertIn("standard output", ended.stderr)
+
     def test_wrong_arguments_are_refused_with_the_reason(self):
         self.assert_refused("--runs", "0", why="--runs 0: not from 1 to")
         self.assert_refused("--runs", "many", why="--runs many: not a number")
