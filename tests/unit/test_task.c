@@ -77,6 +77,27 @@ WEIR_TEST(task, a_call_gives_what_the_child_returned)
     CHECK_EQ(caller.got.count, 42);
 }
 
+/* Built with -Wall -Werror: that a task looks at no result is no warning. */
+static weir_task *indifferent_resume(weir_task *task)
+{
+    struct caller *self = WEIR_TASK_SELF(task, struct caller);
+    weir_result r;
+
+    WEIR_BEGIN(task);
+    leaf_init(&self->child, self->outcome);
+    WEIR_AWAIT(task, r, weir_call(task, &self->child.task));
+    WEIR_RETURN(task, weir_result_of(0, 1));
+    WEIR_END(task);
+}
+
+WEIR_TEST(task, a_result_may_be_ignored_without_a_word)
+{
+    struct caller caller = {.outcome = weir_result_of(WEIR_CLOSED, 0)};
+
+    weir_task_init(&caller.task, indifferent_resume);
+    CHECK_EQ(fake_run(&caller.task).error, 0);
+}
+
 WEIR_TEST(task, a_call_gives_the_count_beside_an_error)
 {
     struct caller caller = call_a_leaf_that_returns(weir_result_of(WEIR_EOF, 7));

@@ -312,7 +312,8 @@ WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_task_yield(weir_task *task);
         (task)->source = &weir_source_here;                               \
     }
 
-/** Start something, suspend until it completes, and store its weir_result in r. */
+/** Start something, suspend until it completes, and store its weir_result in r. Compilers are told
+ * that it is used, for some tasks have nothing to do with any. */
 #define WEIR_AWAIT(task, r, start)               \
     do {                                         \
         (task)->line = __LINE__;                 \
@@ -324,6 +325,7 @@ WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_task_yield(weir_task *task);
         WEIR_FALLTHROUGH;                        \
     case WEIR_RESUME_POINT(__LINE__):            \
         (r) = weir_task_result(task);            \
+        (void)(r);                               \
     } while (0)
 
 /** Let the other ready tasks run. */
