@@ -66,7 +66,7 @@ static void root_init(weir_executor *executor, weir_root *root, weir_task *main,
 {
     weir_context *context = weir_executor_context(executor);
 
-    WEIR_ASSERT(main->state == WEIR_TASK_NEW, "a task is started once");
+    WEIR_ASSERT(main->state == WEIR_TASK_NEW, "a task is initialised, then started once");
     WEIR_ASSERT(main->frame_units == 0, "the frame of a root's task is the caller's");
 
     weir_task_init(&root->task, root_resume);

@@ -12,7 +12,7 @@
 
 static void check(const weir_task *child)
 {
-    WEIR_ASSERT(child->state == WEIR_TASK_NEW, "a task is started once");
+    WEIR_ASSERT(child->state == WEIR_TASK_NEW, "a task is initialised, then started once");
     WEIR_ASSERT(child->frame_units == 0, "the root of a subtree is embedded in its caller");
 }
 

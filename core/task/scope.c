@@ -212,14 +212,14 @@ static void start(weir_scope *scope, weir_scope_record *record, weir_task *child
 
 void weir_scope_start(weir_scope *scope, weir_task *child)
 {
-    WEIR_ASSERT(child->state == WEIR_TASK_NEW, "a task is started once");
+    WEIR_ASSERT(child->state == WEIR_TASK_NEW, "a task is initialised, then started once");
     check_allocated(scope, child);
     start(scope, record_of(child), child, allocated_finished);
 }
 
 void weir_scope_start_embedded(weir_scope *scope, weir_scope_child *record, weir_task *child)
 {
-    WEIR_ASSERT(child->state == WEIR_TASK_NEW, "a task is started once");
+    WEIR_ASSERT(child->state == WEIR_TASK_NEW, "a task is initialised, then started once");
     WEIR_ASSERT(child->frame_units == 0, "a child of a scope is embedded or of weir_scope_new");
     record->task = child;
     start(scope, &record->record, child, embedded_finished);

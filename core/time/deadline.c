@@ -18,7 +18,8 @@ static void deadline_fired(weir_wheel_node *node)
 
 static void arm(weir_task *task, weir_deadline *deadline, int64_t at_ns, unsigned bits)
 {
-    WEIR_ASSERT(!deadline->armed, "a deadline is disarmed before it is armed again");
+    WEIR_ASSERT(!deadline->armed,
+                "a deadline is initialised, and disarmed before it is armed again");
     WEIR_ASSERT(task->flags < UINT8_MAX - WEIR_TASK_HELD,
                 "a task has at most 15 deadlines and scopes in use");
 

@@ -212,7 +212,7 @@ WEIR_MUST_USE static inline weir_task *weir_call(weir_task *task, weir_task *chi
     uint8_t stop = task->stop;
     uint8_t expired = task->expired;
 
-    WEIR_ASSERT(child->state == WEIR_TASK_NEW, "a task is started once");
+    WEIR_ASSERT(child->state == WEIR_TASK_NEW, "a task is initialised, then started once");
     WEIR_ASSERT(child->frame_units == 0 || child->down.frames == environment->frames,
                 "an allocated frame is called where frames come from its allocator");
 
