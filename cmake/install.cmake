@@ -13,10 +13,12 @@ if(NOT WEIR_STAGE_ONE_ONLY)
             DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir/uring)
 endif()
 install(FILES ${WEIR_PUBLIC_TEST_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir/test)
-install(TARGETS weir weir_static weir_test EXPORT weir-targets)
+install(TARGETS weir weir_static weir_test EXPORT weir-targets
+        INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(WEIR_WITH_ZLIB)
     install(FILES ${WEIR_PUBLIC_ZLIB_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir)
-    install(TARGETS weir_zlib EXPORT weir-targets)
+    install(TARGETS weir_zlib EXPORT weir-targets
+            INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 endif()
 install(EXPORT weir-targets NAMESPACE weir:: DESTINATION ${WEIR_PACKAGE_DIR})
 

@@ -14,8 +14,7 @@ function(weir_gather)
         add_library(weir::${library} ALIAS ${library})
         set_target_properties(${library} PROPERTIES LINKER_LANGUAGE C)
         target_include_directories(${library} INTERFACE
-            $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>
-            $<INSTALL_INTERFACE:include>)
+            $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>)
         if(NOT WEIR_STAGE_ONE_ONLY)
             target_include_directories(${library} INTERFACE
                 $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/compat/sim/include>
@@ -38,6 +37,5 @@ function(weir_gather_test_kit)
     add_library(weir::test ALIAS weir_test)
     set_target_properties(weir_test PROPERTIES EXPORT_NAME test LINKER_LANGUAGE C)
     target_include_directories(weir_test INTERFACE
-        $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>
-        $<INSTALL_INTERFACE:include>)
+        $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>)
 endfunction()
