@@ -95,8 +95,9 @@ typedef struct weir_loop_statistics {
 /**
  * Create a loop. It belongs to the thread that first runs it, which need not be this one.
  *
- * Returns 0 or a negative errno: -EINVAL for a backend name nobody knows, -ENOSYS or -EPERM when
- * the kernel does not offer the backend asked for, -ENOMEM, -EMFILE.
+ * Returns 0 or a negative errno: -EINVAL for a backend name nobody knows, in the options or in
+ * $WEIR_BACKEND; -ENOSYS or -EPERM when the kernel does not offer the backend asked for, -ENOMEM,
+ * -EMFILE.
  *
  * @options   NULL: the defaults
  * @ret_loop  untouched on failure

@@ -5,8 +5,9 @@
 /*
  * Operations and handles: what an I/O object and a backend share.
  *
- * These structs are visible because objects embed them; only core/io and the backends use them. The
- * contract between the two is core/loop/backend.h.
+ * These structs are visible because objects embed them; only core/io and the backends use them, but
+ * for enum weir_direction, which weir_tcp_wait takes. The contract between the two is
+ * core/loop/backend.h.
  */
 
 #include <weir/list.h>

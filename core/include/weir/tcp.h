@@ -10,7 +10,8 @@
  * is non-inheritable from birth, and writing to a closed connection gives EPIPE, never a signal. A
  * connection that is lost (ECONNRESET, ETIMEDOUT, ...) stays so: reads and writes give that error
  * until the socket is closed, although the kernel tells of it once and shows an end from then on;
- * and after the peer's end reads give that.
+ * and after the peer's end reads give that. Awaits on what is not open give WEIR_CLOSED, but closing
+ * it succeeds.
  *
  * A weir_write of much to another machine (weir_loop_options.zero_copy_bytes) may be sent without a
  * copy. It completes when the peer has acknowledged the bytes, for until then the kernel reads the
@@ -72,7 +73,8 @@ WEIR_PUBLIC bool weir_tcp_is_open(const weir_tcp_socket *socket);
  * Result     {0, 0}; -ECONNREFUSED, -ETIMEDOUT (the kernel's), -ENETUNREACH, -EMFILE, -ENOMEM, …
  * Borrows    socket until then; peer only for the call
  * Overlap    nothing else on the socket but weir_tcp_close
- * Cancel     WEIR_CANCELLED; the socket is closed
+ * Cancel     WEIR_CANCELLED, or WEIR_TIMED_OUT of a weir_deadline: arm one, for the kernel's own
+ *            time is minutes. The socket is closed
  * See        connect(2)
  */
 WEIR_PUBLIC WEIR_MUST_USE weir_task *weir_tcp_connect(weir_task *task, weir_tcp_socket *socket,
@@ -113,8 +115,9 @@ WEIR_PUBLIC void weir_tcp_cancel(weir_tcp_socket *socket);
 
 /** End a direction; does not wait. Of an end of reads the peer is not told: a read that finds
  * nothing gives WEIR_EOF from then on, and what the peer sends all the same is read, also behind
- * that. Returns 0 or a negative errno: -ENOTCONN, WEIR_CLOSED; -EAGAIN where the loop has direct
- * descriptors and the kernel takes nothing now. */
+ * that. An end of writes does not wait for a write in flight, of which the rest fails with -EPIPE:
+ * weir_write_eof ends writing behind the last byte. Returns 0 or a negative errno: -ENOTCONN,
+ * WEIR_CLOSED; -EAGAIN where the loop has direct descriptors and the kernel takes nothing now. */
 WEIR_PUBLIC int weir_tcp_shutdown(weir_tcp_socket *socket, enum weir_tcp_direction direction);
 
 /** The endpoints of an open socket. Return 0 or a negative errno: -ENOTCONN, WEIR_CLOSED; and,
