@@ -10,8 +10,8 @@
  * is non-inheritable from birth, and writing to a closed connection gives EPIPE, never a signal. A
  * connection that is lost (ECONNRESET, ETIMEDOUT, ...) stays so: reads and writes give that error
  * until the socket is closed, although the kernel tells of it once and shows an end from then on;
- * and after the peer's end reads give that. Awaits on what is not open give WEIR_CLOSED, but closing
- * it succeeds.
+ * and after the peer's end reads give that. Awaits on what is not open give WEIR_CLOSED, but to
+ * close it succeeds.
  *
  * A weir_write of much to another machine (weir_loop_options.zero_copy_bytes) may be sent without a
  * copy. It completes when the peer has acknowledged the bytes, for until then the kernel reads the
