@@ -35,6 +35,7 @@ void weir_tcp_socket_init(weir_tcp_socket *socket)
     socket->closer = NULL;
     socket->state = TCP_CLOSED;
     socket->peer_class = WEIR_PEER_NOT_ASKED;
+    socket->late = 0;
     socket->releasing = false;
     socket->resets = false;
     socket->failure = 0;
@@ -114,6 +115,7 @@ static bool closing_is_done(weir_tcp_socket *socket, bool had_turn)
     socket->closer = NULL;
     socket->state = TCP_CLOSED;
     socket->peer_class = WEIR_PEER_NOT_ASKED;
+    socket->late = 0;
     weir_handle_closed(&socket->handle);
     return true;
 }

@@ -45,6 +45,8 @@ struct lent_write {
     weir_zero_copy *zero_copy;
     weir_const_buffer rest; /* Not sent. */
     size_t total;           /* Sent. */
+    int64_t begin_ns;       /* When it was started, */
+    int64_t sent_ns;        /* and when all was sent. */
     int error;              /* Why it has ended early, or 0. */
     uint8_t peer_class;     /* enum weir_peer_class. */
     bool has_ended;         /* No part is started any more. */
@@ -239,6 +241,8 @@ static void count_part(struct lent_write *self, int result)
     self->rest = weir_const_buffer_after(self->rest, outcome.count);
     if (self->rest.size > 0 && !error)
         error = why_not_go_on(self);
+    if (self->rest.size == 0)
+        self->sent_ns = weir_sys_now_ns();
     if (self->rest.size == 0 || error)
         end_early(self, self->rest.size == 0 ? 0 : error);
 }
@@ -288,11 +292,37 @@ static void disarm(struct lent_write *self)
         weir_wheel_cancel(&loop_of(self)->clock.wheel, &self->grace);
 }
 
+enum { LATE_MOST = 7 }; /* What the socket's three bits hold. */
+
+/* Whether a write of so much is large for this connection. */
+static bool is_large(const weir_tcp_socket *socket, size_t size)
+{
+    size_t least = socket->handle.loop->zero_copy_bytes;
+
+    return socket->late < LATE_MOST && size >> socket->late >= least;
+}
+
+/* While its writer waited for the memory of this write nothing was sent: if that was long, the next
+ * one of this size does not wait. */
+static void learn(const struct lent_write *self)
+{
+    weir_tcp_socket *socket = self->socket;
+    int64_t waiting_ns = weir_sys_now_ns() - self->sent_ns;
+
+    if (!weir_zero_copy_is_late(self->total, self->sent_ns - self->begin_ns, waiting_ns))
+        return;
+    loop_of(self)->statistics.zero_copy_late++;
+    while (is_large(socket, self->total))
+        socket->late = (socket->late + 1u) & LATE_MOST;
+}
+
 /* The memory is the caller's again. */
 static void end(struct lent_write *self)
 {
     weir_tcp_socket *socket = self->socket;
 
+    if (!self->error && socket->state == TCP_OPEN)
+        learn(self);
     disarm(self);
     socket->pending[WEIR_WRITING] = NULL;
     weir_loop_wake_task(loop_of(self), self->task, self->error, self->total);
@@ -462,6 +492,7 @@ static struct lent_write *make(weir_zero_copy *zero_copy, weir_task *task, weir_
         .zero_copy = zero_copy,
         .rest = buffer,
         .peer_class = (uint8_t)socket->peer_class,
+        .begin_ns = weir_sys_now_ns(),
     };
     for (i = 0; i < PARTS; i++)
         self->parts[i].is_lent = false;
@@ -474,7 +505,7 @@ static bool is_wanted(weir_zero_copy *zero_copy, weir_tcp_socket *socket, size_t
     size_t least = size < PART_BYTES ? size : PART_BYTES;
     enum weir_peer_class peer_class;
 
-    if (!zero_copy)
+    if (!zero_copy || !is_large(socket, size))
         return false;
     if (weir_zero_copy_room(zero_copy) < least) {
         zero_copy->loop->statistics.zero_copy_capped++;

@@ -53,6 +53,7 @@ void weir_loop_statistics_print(const weir_loop_statistics *statistics, FILE *st
         {"zero_copy_copied", statistics->zero_copy_copied},
         {"zero_copy_refused", statistics->zero_copy_refused},
         {"zero_copy_capped", statistics->zero_copy_capped},
+        {"zero_copy_late", statistics->zero_copy_late},
         {"zero_copy_lent_bytes", statistics->zero_copy_lent_bytes},
         {"zero_copy_limit_bytes", statistics->zero_copy_limit_bytes},
         {"sink_waits", statistics->sink_waits},

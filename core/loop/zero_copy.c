@@ -101,6 +101,13 @@ void weir_zero_copy_notified(weir_zero_copy *self, enum weir_peer_class peer_cla
     }
 }
 
+/* To send a byte a nanosecond and wait for it is good enough; so it is where the sending took most
+ * of the time, because the network did. */
+bool weir_zero_copy_is_late(size_t size, int64_t sending_ns, int64_t waiting_ns)
+{
+    return waiting_ns > (int64_t)size && waiting_ns > sending_ns / 4;
+}
+
 /* More memory than this process may lock. If less does not help, it is given a rest. */
 static void lower_limit(weir_zero_copy *self, struct weir_zero_copy_class *class)
 {

@@ -15,12 +15,16 @@
  *        ^                                                ^ '--copied: four times as many--'
  *        '-------------- a probe that was not copied -----'
  *
+ * Memory that comes back late holds up whoever waits for it: a stream that sends no faster than its
+ * own acknowledgements. A connection on which that happened is sent copies, unless there is more to
+ * send at once.
+ *
  * The memory is one region of chunks, made when a sink first asks for one, and registered with the
  * kernel if that allows it. A chunk is held by a sink, or lent to the kernel, or both; when it is
  * neither it goes to whoever has waited longest, or on a stack: last used first. It belongs to the
  * loop, so that a notification may come when sink and socket are gone, or not at all.
  *
- * Loop's thread. Source: zero_copy.c. Tests: tests/unit/test_zero_copy.c,
+ * Loop's thread. Source: zero_copy.c. Tests: tests/unit/test_zero_copy*.c,
  * tests/contract/test_sink.c, tests/contract/test_zero_copy.c,
  * tests/backend/test_uring_zero_copy.c.
  */
@@ -123,6 +127,10 @@ static inline size_t weir_zero_copy_room(const weir_zero_copy *self)
 
 /** The notification of a send has come. */
 void weir_zero_copy_notified(weir_zero_copy *self, enum weir_peer_class peer_class, bool is_copied);
+
+/** Whether memory that was sent in so much time, and was its owner's again so much later, came
+ * late: a copy would have been less, and the next send would not have waited. */
+bool weir_zero_copy_is_late(size_t size, int64_t sending_ns, int64_t waiting_ns);
 
 /** Whether a send failed so because it was to be without a copy: then nothing was sent, and it is
  * remembered. */

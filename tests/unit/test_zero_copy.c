@@ -1,196 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-
-/*
- * Sending without a copy, against a kernel that answers when, and what, the test says. Sockets are
- * real, for their addresses; nothing is sent.
- */
-#define _GNU_SOURCE
-
+/* Whole writes without a copy, and when they are tried. */
 #include <errno.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include <weir/weir.h>
-
-#include "fake_backend.h"
-#include "loop.h"
-#include "sys.h"
-#include "tcp.h"
-#include "test.h"
-#include "zero_copy.h"
-
-enum { LARGE = 64 << 10, PART = 1 << 20, MORE = WEIR_OPERATION_MORE, CHUNK = 32 << 10 };
-
-static uint8_t memory[6 * PART];
-
-/* A tree of one await. */
-struct job {
-    weir_task task;
-    weir_root root;
-    weir_task *(*start)(struct job *self);
-    weir_tcp_socket *socket;
-    weir_tcp_sink *sink;
-    size_t size;
-    weir_result result;
-    bool done;
-};
-
-struct rig {
-    weir_loop *loop;
-    fake_backend *fake;
-    weir_tcp_socket socket;
-    int peer;
-    struct job job;
-};
-
-static weir_loop_statistics statistics_of(const struct rig *t)
-{
-    return weir_loop_statistics_get(t->loop);
-}
-
-static weir_task *job_resume(weir_task *task)
-{
-    struct job *self = WEIR_TASK_SELF(task, struct job);
-    weir_result r;
-
-    WEIR_BEGIN(task);
-    WEIR_AWAIT(task, r, self->start(self));
-    self->result = r;
-    self->done = true;
-    WEIR_RETURN(task, r);
-    WEIR_END(task);
-}
-
-static void turn(struct rig *t)
-{
-    fake_loop_turn(t->loop);
-}
-
-static void start(struct rig *t, struct job *job, weir_task *(*function)(struct job *self),
-                  size_t size)
-{
-    job->start = function;
-    job->size = size;
-    job->done = false;
-    weir_task_init(&job->task, job_resume);
-    weir_run_async(weir_loop_executor(t->loop), &job->root, &job->task, NULL, NULL);
-    turn(t);
-}
-
-static weir_task *write_it(struct job *self)
-{
-    return weir_write(&self->task, &self->socket->stream.out,
-                      weir_const_buffer_of(memory, self->size));
-}
-
-static weir_task *close_it(struct job *self)
-{
-    return weir_tcp_close(&self->task, self->socket);
-}
-
-static weir_task *commit_it(struct job *self)
-{
-    return weir_buffer_sink_commit(&self->task, &self->sink->sink, self->size);
-}
-
-static void start_write(struct rig *t, struct job *job, size_t size)
-{
-    job->socket = &t->socket;
-    start(t, job, write_it, size);
-}
-
-static int connect_pair(intptr_t *ret_descriptor)
-{
-    weir_endpoint any = weir_endpoint_make_ipv4(weir_ipv4_loopback(), 0);
-    weir_tcp_listen_options options = {.backlog = 1};
-    weir_sys_address address;
-    weir_endpoint endpoint;
-    intptr_t listener;
-    int peer;
-
-    CHECK_EQ(weir_sys_sockets.listen(&any, &options, &listener), 0);
-    CHECK_EQ(weir_sys_sockets.local(NULL, listener, &endpoint), 0);
-    weir_sys_address_of(&endpoint, &address);
-    peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK_EQ(connect(peer, (const struct sockaddr *)address.words, address.length), 0);
-    *ret_descriptor = accept((int)listener, NULL, NULL);
-    CHECK(*ret_descriptor >= 0);
-    CHECK_EQ(close((int)listener), 0);
-    return peer;
-}
-
-static void open_socket(struct rig *t, weir_tcp_socket *socket, int *ret_peer)
-{
-    intptr_t descriptor;
-
-    *ret_peer = connect_pair(&descriptor);
-    weir_tcp_socket_init(socket);
-    CHECK_EQ(weir_tcp_socket_adopt(socket, t->loop, descriptor), 0);
-}
-
-static void rig_init(struct rig *t, size_t zero_copy_bytes_max, int register_result)
-{
-    weir_loop_options options = fake_loop_options();
-
-    options.zero_copy_bytes_max = zero_copy_bytes_max;
-    options.sink_bytes = 2 * CHUNK;
-    t->loop = fake_loop_new(&options);
-    t->fake = fake_backend_of(t->loop);
-    fake_backend_send_zero_copy(t->fake, register_result);
-    open_socket(t, &t->socket, &t->peer);
-    /* All peers are on this machine: let them be like others. */
-    weir_zero_copy_of(t->loop)->classes[WEIR_PEER_LOCAL].copies = 0;
-}
-
-static struct fake_operation in_flight(const struct rig *t, size_t index)
-{
-    return fake_backend_operation(t->fake, index);
-}
-
-static void check_in_flight(const struct rig *t, size_t index, enum fake_kind kind, size_t size)
-{
-    CHECK_EQ(in_flight(t, index).kind, kind);
-    CHECK_EQ(in_flight(t, index).size, size);
-}
-
-static void complete(struct rig *t, size_t index, int result, unsigned flags)
-{
-    fake_backend_complete(t->fake, in_flight(t, index).operation, result, flags);
-    turn(t);
-}
-
-/* A write of LARGE whose bytes are sent, and whose memory is still the kernel's. */
-static void rig_init_lent(struct rig *t)
-{
-    rig_init(t, 0, 0);
-    start_write(t, &t->job, LARGE);
-    complete(t, 0, LARGE, MORE);
-}
-
-static void check_done(const struct job *job, int error, size_t count)
-{
-    CHECK(job->done);
-    CHECK_EQ(job->result.error, error);
-    CHECK_EQ(job->result.count, count);
-}
-
-static void close_socket(struct rig *t, weir_tcp_socket *socket)
-{
-    struct job job = {.socket = socket};
-
-    start(t, &job, close_it, 0);
-    CHECK_EQ(in_flight(t, 0).kind, FAKE_CLOSE);
-    CHECK_EQ(close((int)socket->handle.native), 0);
-    complete(t, 0, 0, 0);
-    check_done(&job, 0, 0);
-}
-
-static void rig_fini(struct rig *t)
-{
-    close_socket(t, &t->socket);
-    CHECK_EQ(close(t->peer), 0);
-    weir_loop_free(t->loop);
-}
+#include "zero_copy_rig.h"
 
 /* Writes. */
 
@@ -370,6 +183,68 @@ static int count_copies(struct rig *t, int notification)
     while (write_one(t, notification) == FAKE_SEND)
         count++;
     return count;
+}
+
+WEIR_TEST(zero_copy_write, is_copied_where_the_memory_of_the_last_came_late)
+{
+    struct rig t;
+    int64_t begin_ns = weir_sys_now_ns();
+
+    rig_init_lent(&t);
+    let_pass(begin_ns, LARGE);
+    complete(&t, 0, 0, 0);
+    check_done(&t.job, 0, LARGE);
+    CHECK_EQ(statistics_of(&t).zero_copy_late, 1);
+    start(&t, &t.job, write_it, LARGE);
+    check_in_flight(&t, 0, FAKE_SEND, LARGE);
+    complete(&t, 0, LARGE, 0);
+    start(&t, &t.job, write_it, 2 * LARGE);
+    check_in_flight(&t, 0, FAKE_SEND_ZERO_COPY, 2 * LARGE);
+    complete(&t, 0, 2 * LARGE, MORE);
+    complete(&t, 0, 0, 0);
+    rig_fini(&t);
+}
+
+/* Each is for twice as much as the one before, and the last for good. */
+WEIR_TEST(zero_copy_write, waits_for_few_late_memories)
+{
+    struct rig t;
+    size_t size = 32 << 10;
+    unsigned waits;
+
+    rig_init(&t, 64 << 20, 0);
+    t.job.socket = &t.socket;
+    for (waits = 0; size <= 4 * PART; size *= 2) {
+        int64_t begin_ns = weir_sys_now_ns();
+
+        start(&t, &t.job, write_it, size);
+        while (!t.job.done) {
+            struct fake_operation sent = in_flight(&t, 0);
+
+            if (sent.kind == FAKE_SEND) {
+                complete(&t, 0, (int)sent.size, 0);
+                continue;
+            }
+            complete(&t, 0, (int)sent.size, MORE);
+            let_pass(begin_ns, size);
+            complete(&t, 0, 0, 0);
+        }
+        waits += statistics_of(&t).zero_copy_late > waits;
+    }
+    CHECK_EQ(waits, 7);
+    CHECK_EQ(t.socket.late, 7);
+    start(&t, &t.job, write_it, sizeof memory);
+    check_in_flight(&t, 0, FAKE_SEND, sizeof memory);
+    complete(&t, 0, sizeof memory, 0);
+    rig_fini(&t);
+}
+
+WEIR_TEST(zero_copy_policy, late_is_what_took_longer_than_sending_and_for_its_size)
+{
+    CHECK(!weir_zero_copy_is_late(LARGE, 0, LARGE));
+    CHECK(weir_zero_copy_is_late(LARGE, 0, LARGE + 1));
+    CHECK(!weir_zero_copy_is_late(LARGE, 8 * LARGE, 2 * LARGE));
+    CHECK(weir_zero_copy_is_late(LARGE, 8 * LARGE, 2 * LARGE + 1));
 }
 
 WEIR_TEST(zero_copy_write, is_given_up_where_the_kernel_copies_and_tried_ever_more_rarely)
@@ -604,167 +479,4 @@ WEIR_TEST(zero_copy_write, a_close_waits_for_the_notification_and_releases_then)
     check_done(&closing, 0, 0);
     CHECK_EQ(close(t.peer), 0);
     weir_loop_free(t.loop);
-}
-
-/* Sinks. */
-
-static uint8_t *prepare(weir_tcp_sink *sink)
-{
-    weir_buffer buffer;
-
-    CHECK_EQ(weir_buffer_sink_prepare(&sink->sink, &buffer, 1), 1);
-    return buffer.data;
-}
-
-static void commit(struct rig *t, struct job *job, weir_tcp_sink *sink, size_t size)
-{
-    job->sink = sink;
-    start(t, job, commit_it, size);
-}
-
-/* A commit that is being sent. Returns the memory. */
-static uint8_t *rig_init_committing(struct rig *t, weir_tcp_sink *sink, size_t size)
-{
-    uint8_t *prepared;
-
-    rig_init(t, 0, 0);
-    weir_tcp_sink_init(sink, &t->socket);
-    prepared = prepare(sink);
-    commit(t, &t->job, sink, size);
-    return prepared;
-}
-
-WEIR_TEST(zero_copy_sink, a_commit_completes_with_the_result_and_the_memory_comes_back_later)
-{
-    weir_tcp_sink sink;
-    uint8_t *first;
-    struct rig t;
-
-    first = rig_init_committing(&t, &sink, CHUNK);
-    check_in_flight(&t, 0, FAKE_SEND_ZERO_COPY, CHUNK);
-    CHECK(in_flight(&t, 0).data == first);
-    complete(&t, 0, CHUNK, MORE);
-    check_done(&t.job, 0, CHUNK);
-    CHECK(prepare(&sink) != first);
-    weir_tcp_sink_fini(&sink);
-    complete(&t, 0, 0, 0);
-    CHECK(prepare(&sink) == first); /* Last used, first. */
-    weir_tcp_sink_fini(&sink);
-    rig_fini(&t);
-}
-
-WEIR_TEST(zero_copy_sink, a_small_commit_is_a_plain_send_of_the_same_memory)
-{
-    weir_tcp_sink sink;
-    uint8_t *first;
-    struct rig t;
-
-    first = rig_init_committing(&t, &sink, CHUNK / 2 - 1);
-    check_in_flight(&t, 0, FAKE_SEND, CHUNK / 2 - 1);
-    CHECK(in_flight(&t, 0).data == first);
-    complete(&t, 0, CHUNK / 2 - 1, 0);
-    check_done(&t.job, 0, CHUNK / 2 - 1);
-    weir_tcp_sink_fini(&sink);
-    rig_fini(&t);
-}
-
-WEIR_TEST(zero_copy_sink, memory_that_cannot_be_registered_is_used_all_the_same)
-{
-    weir_tcp_sink sink;
-    struct rig t;
-
-    rig_init(&t, 0, -ENOMEM);
-    weir_tcp_sink_init(&sink, &t.socket);
-    (void)prepare(&sink);
-    commit(&t, &t.job, &sink, CHUNK - 1); /* Worth less then. */
-    check_in_flight(&t, 0, FAKE_SEND, CHUNK - 1);
-    complete(&t, 0, CHUNK - 1, 0);
-    (void)prepare(&sink);
-    commit(&t, &t.job, &sink, CHUNK);
-    check_in_flight(&t, 0, FAKE_SEND_ZERO_COPY, CHUNK); /* The fake checks: not as registered. */
-    complete(&t, 0, CHUNK, 0);
-    check_done(&t.job, 0, CHUNK);
-    weir_tcp_sink_fini(&sink);
-    rig_fini(&t);
-}
-
-WEIR_TEST(zero_copy_sink, a_refused_commit_is_sent_as_a_copy_while_the_memory_is_still_lent)
-{
-    weir_tcp_sink sink;
-    weir_buffer buffer;
-    struct rig t;
-
-    (void)rig_init_committing(&t, &sink, CHUNK);
-    complete(&t, 0, -ENOMEM, MORE);
-    check_in_flight(&t, 1, FAKE_SEND, CHUNK);
-    complete(&t, 1, CHUNK, 0);
-    check_done(&t.job, 0, CHUNK);
-    (void)prepare(&sink); /* The other of two. */
-    commit(&t, &t.job, &sink, 1);
-    complete(&t, 1, 1, 0);
-    complete(&t, 0, WEIR_SEND_COPIED, 0);
-    CHECK_EQ(weir_loop_statistics_get(t.loop).zero_copy_copied, 0);
-    CHECK_EQ(weir_buffer_sink_prepare(&sink.sink, &buffer, 1), 1);
-    weir_tcp_sink_fini(&sink);
-    rig_fini(&t);
-}
-
-WEIR_TEST(zero_copy_sink, half_of_the_memory_is_not_lent)
-{
-    weir_tcp_sink sink;
-    struct rig t;
-
-    (void)rig_init_committing(&t, &sink, CHUNK);
-    complete(&t, 0, CHUNK, MORE);
-    (void)prepare(&sink);
-    commit(&t, &t.job, &sink, CHUNK);
-    check_in_flight(&t, 1, FAKE_SEND, CHUNK);
-    CHECK_EQ(statistics_of(&t).zero_copy_capped, 1);
-    complete(&t, 1, CHUNK, 0);
-    check_done(&t.job, 0, CHUNK);
-    complete(&t, 0, 0, 0);
-    weir_tcp_sink_fini(&sink);
-    rig_fini(&t);
-}
-
-WEIR_TEST(zero_copy_sink, socket_and_sink_may_go_before_the_notification)
-{
-    weir_tcp_sink sink;
-    struct job closing;
-    struct rig t;
-
-    (void)rig_init_committing(&t, &sink, CHUNK);
-    complete(&t, 0, CHUNK, MORE);
-    weir_tcp_sink_fini(&sink);
-    closing.socket = &t.socket;
-    start(&t, &closing, close_it, 0);
-    CHECK_EQ(in_flight(&t, 1).kind, FAKE_CLOSE);
-    CHECK_EQ(close((int)t.socket.handle.native), 0);
-    complete(&t, 1, 0, 0);
-    check_done(&closing, 0, 0);
-    complete(&t, 0, 0, 0);
-    CHECK_EQ(close(t.peer), 0);
-    weir_loop_free(t.loop);
-}
-
-WEIR_TEST(zero_copy_sink, a_cancelled_send_leaves_the_rest_for_the_next_commit)
-{
-    weir_tcp_sink sink;
-    uint8_t *first;
-    struct rig t;
-
-    first = rig_init_committing(&t, &sink, CHUNK);
-    fake_backend_hold_cancelled(t.fake, true);
-    weir_tcp_cancel(&t.socket);
-    CHECK(in_flight(&t, 0).is_cancelled);
-    complete(&t, 0, -ECANCELED, MORE);
-    check_done(&t.job, WEIR_CANCELLED, CHUNK);
-    commit(&t, &t.job, &sink, 0);
-    check_in_flight(&t, 1, FAKE_SEND, CHUNK); /* Its record is still in use. */
-    CHECK(in_flight(&t, 1).data == first);
-    complete(&t, 1, CHUNK, 0);
-    check_done(&t.job, 0, 0);
-    complete(&t, 0, 0, 0);
-    weir_tcp_sink_fini(&sink);
-    rig_fini(&t);
 }

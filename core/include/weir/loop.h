@@ -50,7 +50,10 @@ typedef struct weir_loop_options {
                                     Linux 6.8): weir_loop_statistics tells. */
     size_t sink_bytes;           /* Memory of all weir_tcp_sinks; 0: 1 MiB, at most 1 GiB. */
     size_t zero_copy_bytes;      /* From where on a whole write sends without a copy, where that
-                                    pays; 0: 32 KiB; SIZE_MAX: never. */
+                                    pays; 0: 32 KiB; SIZE_MAX: never. Such a write completes when
+                                    the peer has acknowledged it. On a connection where that took
+                                    long for its size the next ones of this size are copied: this
+                                    doubles, for it alone, until it is more; 128 times is never. */
     size_t zero_copy_bytes_max;  /* Of writers' memory that the kernel holds; 0: 4 MiB. */
 } weir_loop_options;
 
@@ -87,6 +90,7 @@ typedef struct weir_loop_statistics {
     uint64_t zero_copy_copied;  /* Of these: it made one all the same. */
     uint64_t zero_copy_refused; /* It did not take so (ENOMEM, EOPNOTSUPP): sent as a copy. */
     uint64_t zero_copy_capped;  /* As much as may be was lent already: all or a part was copied. */
+    uint64_t zero_copy_late;    /* Writes whose memory came back late: zero_copy_bytes. */
     uint64_t zero_copy_lent_bytes;  /* Of writers' memory, which the kernel holds now, */
     uint64_t zero_copy_limit_bytes; /* and may; less than zero_copy_bytes_max after ENOMEM. */
     uint64_t sink_waits;            /* Commits that waited for memory of the sinks'. */

@@ -58,6 +58,7 @@ typedef struct weir_tcp_socket {
     unsigned resets : 1;     /* WEIR_TCP_LINGER_SECONDS is 0: closing resets. */
     unsigned has_ended : 1;  /* A read has met the end. */
     unsigned peer_class : 2; /* enum weir_peer_class in core/loop/zero_copy.h. */
+    unsigned late : 3;       /* Doublings of weir_loop_options.zero_copy_bytes for it: see there. */
 } weir_tcp_socket;
 
 /** Prepare a closed socket. */
