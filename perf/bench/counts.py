@@ -5,14 +5,16 @@ import re
 import resource
 import socket
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from process import BenchError, Load, Server, client_run, measuring
+from process import BenchError, Load, Server, client_run, cpu_clock, measuring, user_ticks_ns
 from sample import heading, progress, tools_found
 
 IDLE_CONNECTIONS = 2000
 BUFFER_BYTES = 16 * 1024
+SHARE_SECONDS = 8  # a thousand ticks
 DESCRIPTORS = 20000  # enough for every table; children inherit the limit
 
 
@@ -116,17 +118,34 @@ def instructions_count(bench, contender, seconds):
     return Count({"instructions": int(totals[1])}, report["messages"])
 
 
+def user_share(bench, contender):
+    """How much of the server's run time its own code has, the kernel the rest; without a tool."""
+    load, share = Load(64, 64, SHARE_SECONDS, 0), []
+
+    def watch():
+        time.sleep(SHARE_SECONDS)
+        share.append(user_ticks_ns(server.pid) / cpu_clock(server.pid))
+
+    with Server(bench.command(contender), bench.server_cpu) as server:
+        client_run(bench.client(), server, load, bench.server_cpu, watch)
+    return share[0]
+
+
 def instructions_block(bench):
     heading(
         "User instructions a message, 64 connections of 64 bytes (callgrind)",
-        "libraries included: liburing, and the C library's wrappers of system calls",
+        "libraries included: liburing, and the C library's wrappers of system calls; then the share"
+        " of the run time",
+        f"that is not the kernel's, by its ticks in {SHARE_SECONDS} s with the client on the same"
+        " core",
     )
     if not tools_found("valgrind"):
         return []
 
     def measure(it):
         count = per_message(lambda s: instructions_count(bench, it, s), bench.seconds)
-        return f"{count['instructions']:5,.0f}", count
+        share = user_share(bench, it)
+        return f"{count['instructions']:5,.0f}  {100 * share:5.1f} %", {**count, "user": share}
 
     return rows_of(variants(bench), measure)
 

@@ -52,7 +52,8 @@ def _child_prepare(cpu):
 
 
 def user_ticks_ns(pid):
-    """The part of a process's run time that its own code has had, by the ticks of the system."""
+    """The part of a process's run time that its own code has had, by the ticks of the system, in
+    whole hundredths of a second: too coarse for a short time."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 

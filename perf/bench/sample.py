@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from process import BenchError, Load, Server, client_run, cpu_clock, measuring, user_ticks_ns
+from process import BenchError, Load, Server, client_run, cpu_clock, measuring
 
 COUNTING_SECONDS = 0.2
 COUNTING_GRACE_SECONDS = 0.3  # in which perf starts and ends
@@ -68,7 +68,6 @@ class Case:
 class Sample:
     rate: float  # messages a second
     cpu_ns: float  # of the server, a message
-    user_ns: float  # of that, its own code's, by ticks: too coarse for a sample alone
     p50_us: float
     p99_us: float
 
@@ -103,10 +102,10 @@ def sample_take(bench, contender, case):
 
     def watch():
         time.sleep(bench.warmup)
-        before = time.monotonic_ns(), cpu_clock(server.pid), user_ticks_ns(server.pid)
+        before = time.monotonic_ns(), cpu_clock(server.pid)
         time.sleep(bench.seconds)
-        after = time.monotonic_ns(), cpu_clock(server.pid), user_ticks_ns(server.pid)
-        window["wall"], window["cpu"], window["user"] = (b - a for a, b in zip(before, after))
+        after = time.monotonic_ns(), cpu_clock(server.pid)
+        window["wall"], window["cpu"] = (b - a for a, b in zip(before, after))
 
     with Server(bench.command(contender), bench.server_cpu) as server:
         report = client_run(bench.client(), server, load, client_cpu_of(bench, case), watch)
@@ -114,8 +113,7 @@ def sample_take(bench, contender, case):
     messages = rate * window["wall"] / 1e9
     if window["cpu"] == 0 or messages == 0:
         raise BenchError("the server did not run while it was measured")
-    return asdict(Sample(rate, window["cpu"] / messages, window["user"] / messages, latency["p50"],
-                         latency["p99"]))
+    return asdict(Sample(rate, window["cpu"] / messages, latency["p50"], latency["p99"]))
 
 
 class Rounds:
