@@ -73,7 +73,7 @@ static weir_task *server_resume(weir_task *task)
             break;
         weir_scope_start(&self->children, &self->next->task);
     }
-    if (self->next)
+    if (self->next) /* Else there was no memory for another session: it ends, too. */
         weir_scope_discard(&self->children, &self->next->task);
     WEIR_AWAIT(task, r, weir_tcp_acceptor_close(task, &self->acceptor));
     weir_deadline_arm_hard_after(task, &self->grace, 5000000000); /* Nanoseconds. */
