@@ -14,7 +14,8 @@
  *  - The submission queue: it is flushed with one more system call. If the kernel takes nothing
  *    (-EAGAIN, -EBUSY), the operation waits in `deferred`, first in, first out; what is started
  *    later waits behind it, and a cancel finds it there.
- *  - The completion queue: the kernel keeps what does not fit (IORING_FEAT_NODROP) and ends
+ *  - The completion queue: the kernel keeps what does not fit (IORING_FEAT_NODROP; if it has no
+ *    memory for that, -EBADR, the loop aborts: nobody knows what is missing) and ends
  *    multishots; reaping makes room, the next call fetches the rest, and owners of a multishot that
  *    ended re-arm it. Counted in statistics.
  *  - The ring of lent buffers: a receive that finds none waits in `lending.starved`: lend.c.

@@ -180,7 +180,7 @@ WEIR_PUBLIC int weir_tcp_acceptor_local(const weir_tcp_acceptor *acceptor,
  *            or the loop's own table is out of descriptors or memory it waits, tries again after a
  *            growing delay (5 ms to 320 ms) and whenever this loop closes a socket, and loses no
  *            queued connection.
- * Result     {0, 0}; WEIR_CANCELLED when the acceptor is closed
+ * Result     {0, 0}; WEIR_CANCELLED when the acceptor is closed meanwhile, WEIR_CLOSED when it was
  * Borrows    acceptor and socket until then
  * Overlap    any number of accepts; they are served in the order they began
  * Cancel     WEIR_CANCELLED; a connection that came meanwhile stays queued for the next accept
