@@ -146,7 +146,7 @@ static weir_task *spender_resume(weir_task *task)
     self->before = task->environment->executor->budget;
     WEIR_AWAIT(task, self->result, weir_read(task, &self->socket->stream.in, self->buffer));
     self->spent = self->before - task->environment->executor->budget;
-    WEIR_RETURN(task, r);
+    WEIR_RETURN(task, weir_result_of(0, 0));
     WEIR_END(task);
 }
 
