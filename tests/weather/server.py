@@ -97,6 +97,18 @@ class Server:
         with open(self.path("statm")) as file:
             return int(file.read().split()[1]) * resource.getpagesize()
 
+    def where_it_is(self):
+        """What each thread does in the kernel, and what the tasks wait for, if it still says so."""
+        threads = []
+        for thread in os.listdir(self.path("task")):
+            with open(self.path(f"task/{thread}/syscall")) as file:
+                threads.append(file.read().strip())
+        self.send_signal(signal.SIGUSR1)
+        try:
+            return threads, self.read_errors(rb"\d+ tasks?\n")
+        except AssertionError as error:
+            return threads, str(error)
+
     # Signals, and the end.
 
     def send_signal(self, number):
@@ -118,7 +130,10 @@ class Server:
         return self.wait_for_end()
 
     def wait_for_end(self):
-        status = self.process.wait(timeout=END_S)
+        try:
+            status = self.process.wait(timeout=END_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end: {self.where_it_is()}") from None
         self.errors += self.process.stderr.read() or b""
         if status != 0:
             raise AssertionError(f"exit status {status}: {self.errors.decode()}")
