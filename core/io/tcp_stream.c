@@ -227,12 +227,11 @@ static bool go_on(weir_operation *operation, enum weir_direction direction, int 
             *ret_last = part;
             return true;
         }
-        if (executor->budget <= 0) {
+        if (!weir_executor_spend(executor, part.count)) {
             tcp_wait_for_turn(tcp_task_of(operation),
                               direction == WEIR_READING ? read_turn_resume : write_turn_resume);
             return false;
         }
-        weir_executor_spend(executor, part.count);
         result = start_part(operation, direction);
     }
     return false;

@@ -275,11 +275,10 @@ static bool go_on(struct lent_write *self)
         count_part(self, result);
         if (self->has_ended)
             break;
-        if (executor->budget <= 0) {
+        if (!weir_executor_spend(executor, result > 0 ? (size_t)result : 0)) {
             wait_for_turn(self);
             return false;
         }
-        weir_executor_spend(executor, result > 0 ? (size_t)result : 0);
     }
     return self->lent_count == 0;
 }

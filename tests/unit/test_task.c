@@ -462,6 +462,33 @@ WEIR_TEST(task, what_completes_at_once_without_a_budget_is_posted_with_its_resul
     CHECK_EQ(weir_task_result(&leaf.task).count, 5);
 }
 
+/* The next turn of its loop is the sooner. */
+WEIR_TEST(task, what_is_larger_than_what_is_left_is_posted_and_paid_for)
+{
+    struct recorder recorder;
+    struct leaf leaf;
+
+    leaf_init(&leaf, weir_result_of(0, 0));
+    recorder_init(&recorder, &leaf.task, 3);
+
+    CHECK(weir_task_complete(&leaf.task, 0, 4 * WEIR_BUDGET_BYTES) == NULL);
+    CHECK_EQ(recorder.posted_count, 1);
+    CHECK_EQ(recorder.executor.budget, 3 - 5);
+}
+
+/* As a pool's, which its threads share. */
+WEIR_TEST(task, a_budget_of_none_is_not_written_to)
+{
+    struct recorder recorder;
+    struct leaf leaf;
+
+    leaf_init(&leaf, weir_result_of(0, 0));
+    recorder_init(&recorder, &leaf.task, 0);
+
+    CHECK(weir_task_complete(&leaf.task, 0, SIZE_MAX) == NULL);
+    CHECK_EQ(recorder.executor.budget, 0);
+}
+
 WEIR_TEST(task, a_yield_posts_the_task_whatever_the_budget)
 {
     struct recorder recorder;

@@ -80,18 +80,25 @@ static inline struct weir_context *weir_executor_context(weir_executor *executor
 }
 
 /** How many bytes, moved at once, spend as much of the budget as one more operation. */
-enum { WEIR_BUDGET_BYTES = 2048 };
+enum { WEIR_BUDGET_BYTES = 1024 };
 
 /**
- * An operation has completed at once, or a part of one, and its task goes on. It spends one, and
- * one more for each WEIR_BUDGET_BYTES that it moved: the larger the operations, the fewer begin
- * before others get their turn.
+ * An operation has completed at once, or a part of one. It spends one, and one more for each
+ * WEIR_BUDGET_BYTES that it moved: the larger the operations, the fewer begin before others get
+ * their turn. Returns whether its task may go on; otherwise others are first.
  */
-static inline void weir_executor_spend(weir_executor *executor, size_t bytes)
+static inline bool weir_executor_spend(weir_executor *executor, size_t bytes)
 {
     size_t more = bytes / WEIR_BUDGET_BYTES;
+    int left = executor->budget - 1 - (int)(more < INT16_MAX ? more : INT16_MAX);
 
-    executor->budget -= 1 + (int)(more < INT16_MAX ? more : INT16_MAX);
+    if (WEIR_LIKELY(left >= 0)) {
+        executor->budget = left;
+        return true;
+    }
+    if (executor->budget > 0) /* Of a pool it stays 0: its threads share it. */
+        executor->budget = left;
+    return false;
 }
 
 WEIR_MUST_USE static inline weir_task *weir_task_complete(weir_task *task, int error, size_t count)
@@ -100,10 +107,8 @@ WEIR_MUST_USE static inline weir_task *weir_task_complete(weir_task *task, int e
 
     task->error = error;
     task->count = count;
-    if (WEIR_LIKELY(executor->budget > 0)) {
-        weir_executor_spend(executor, count);
+    if (WEIR_LIKELY(weir_executor_spend(executor, count)))
         return task;
-    }
     weir_executor_post(executor, task);
     return NULL;
 }

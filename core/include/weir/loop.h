@@ -35,7 +35,7 @@ typedef struct weir_loop_options {
     const char *backend;  /* "uring", "epoll"; NULL: $WEIR_BACKEND, else the first that works. */
     unsigned queue_depth; /* Submissions the backend may hold before a flush; 0: 1,024. */
     int budget;           /* How many tasks an iteration resumes, and how many operations may
-                             complete without waiting; 2 KiB count as one more. 0: 256. */
+                             complete without waiting; each KiB is one more. 0: 256. */
     int64_t spin_ns_max;  /* Bound of the spin before sleeping; 0: 50,000; negative: never. */
     weir_memory *frames;  /* Memory for child frames; NULL: slabs of the loop's, and the heap. */
     size_t frames_retained_bytes_max; /* Held back for reuse: frames, and empty slabs; a small frame

@@ -34,7 +34,7 @@ typedef struct weir_manual_options {
     size_t
         frames_retained_bytes_max; /* Held back for reuse; 0: 4 MiB, or none under a sanitizer. */
     int budget; /* How many tasks a poll resumes, and how many operations may complete without
-                   waiting; 2 KiB count as one more. 0: 256. */
+                   waiting; each KiB is one more. 0: 256. */
     /* Called when something was posted to an executor that had nothing to do: poll soon. On the
      * posting thread, whichever it is. NULL: who polls finds it. */
     void (*wake)(weir_manual *manual, void *user);
