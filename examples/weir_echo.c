@@ -94,7 +94,7 @@ static weir_task *lent_session_resume(weir_task *task)
     weir_result r;
 
     WEIR_BEGIN(task);
-    do {
+    for (;;) {
         WEIR_AWAIT(task, r, weir_buffer_source_pull(task, &self->source.source, &self->message, 1));
         if (r.error)
             break;
@@ -103,8 +103,10 @@ static weir_task *lent_session_resume(weir_task *task)
         WEIR_AWAIT(task, r, weir_write(task, &self->base.socket.stream.out, self->message));
         weir_shield_end(task);
         self->base.server->bytes += r.count;
+        if (r.error)
+            break;
         weir_buffer_source_consume(&self->source.source, self->message.size);
-    } while (!r.error);
+    }
     WEIR_AWAIT(task, r, weir_tcp_close(task, &self->base.socket));
     WEIR_RETURN(task, weir_result_of(0, 0));
     WEIR_END(task);

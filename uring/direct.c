@@ -307,11 +307,12 @@ static bool can_ask(struct uring *uring)
 /* Submit the request and return what it gives; -EAGAIN: the kernel takes none now. */
 static int ask(struct uring *uring, const struct uring_request *request)
 {
-    struct io_uring_sqe *entry = can_ask(uring) ? uring_next_entry(&uring->ring) : NULL;
+    struct io_uring_sqe *entry;
     int result;
 
-    if (!entry)
+    if (!can_ask(uring))
         return -EAGAIN;
+    entry = uring_take_entry(&uring->ring);
     uring_fill(entry, request, URING_ASKED);
     submit_only(uring);
     if (find_answer(uring, &result))

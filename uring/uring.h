@@ -252,26 +252,25 @@ static inline void uring_fill(struct io_uring_sqe *entry, const struct uring_req
     entry->user_data = user_data;
 }
 
-/** io_uring_get_sqe for rings that have neither a polling thread nor large entries, as ours: it
- * asks for both each time. */
-static inline struct io_uring_sqe *uring_next_entry(struct io_uring *ring)
-{
-    unsigned tail = ring->sq.sqe_tail;
+/* io_uring_get_sqe in two halves, for rings that have neither a polling thread nor large entries,
+ * as ours: it asks for both each time. */
 
-    if (WEIR_UNLIKELY(tail - *ring->sq.khead >= ring->sq.ring_entries))
-        return NULL;
-    ring->sq.sqe_tail = tail + 1;
-    return &ring->sq.sqes[tail & ring->sq.ring_mask];
+static inline bool uring_has_entry(const struct io_uring *ring)
+{
+    return ring->sq.sqe_tail - *ring->sq.khead < ring->sq.ring_entries;
+}
+
+/** The next entry, which is there. */
+static inline struct io_uring_sqe *uring_take_entry(struct io_uring *ring)
+{
+    return &ring->sq.sqes[ring->sq.sqe_tail++ & ring->sq.ring_mask];
 }
 
 /** Submit an operation, or let it wait for room. */
 static inline int uring_submit(struct uring *uring, weir_operation *operation,
                                const struct uring_request *request)
 {
-    struct io_uring_sqe *entry =
-        WEIR_LIKELY(!uring->deferred_first) ? uring_next_entry(&uring->ring) : NULL;
-
-    if (WEIR_UNLIKELY(!entry)) {
+    if (WEIR_UNLIKELY(uring->deferred_first || !uring_has_entry(&uring->ring))) {
         /* A copy, member by member, so that the caller's request never needs to exist in memory. */
         struct uring_request copy;
 
@@ -285,7 +284,7 @@ static inline int uring_submit(struct uring *uring, weir_operation *operation,
         copy.kind = request->kind;
         return weir_uring_submit_slowly(uring, operation, &copy);
     }
-    uring_fill(entry, request, (uintptr_t)operation);
+    uring_fill(uring_take_entry(&uring->ring), request, (uintptr_t)operation);
     uring_operation_of(operation)->state = URING_SUBMITTED;
     uring_operation_of(operation)->kind = URING_PLAIN;
     return WEIR_IN_FLIGHT;

@@ -168,23 +168,35 @@ static inline void deliver(struct uring *uring, const struct io_uring_cqe *compl
 /* Few completions at a time, and for how many sends that is worth a system call of their own. */
 enum { FEW = 2, SENDS_AT_ONCE = 16 };
 
+/* Deliver so many that stand side by side. */
+static void deliver_run(struct uring *uring, const struct io_uring_cqe *first, unsigned count)
+{
+    const struct io_uring_cqe *end = first + count;
+
+    for (; first < end; first++)
+        deliver(uring, first);
+}
+
 /* Deliver what is there now. The entries are given back together, after their owners are told: what
  * an owner submits in turn that completes while it is being submitted finds room behind them, or
  * the kernel keeps it. */
 static void reap(struct uring *uring)
 {
     const struct io_uring_cqe *completions = uring->ring.cq.cqes;
-    unsigned mask = *uring->ring.cq.kring_mask;
-    unsigned head = *uring->ring.cq.khead;
+    unsigned first = *uring->ring.cq.khead & *uring->ring.cq.kring_mask;
+    unsigned before_wrap = *uring->ring.cq.kring_entries - first;
     unsigned count = io_uring_cq_ready(&uring->ring);
-    unsigned i;
 
     if (count > 0)
         uring->at_once = count <= FEW ? SENDS_AT_ONCE : 0;
     uring->statistics->completions += count;
     uring->is_reaping = true;
-    for (i = 0; i < count; i++)
-        deliver(uring, &completions[(head + i) & mask]);
+    if (WEIR_LIKELY(count <= before_wrap)) {
+        deliver_run(uring, completions + first, count);
+    } else {
+        deliver_run(uring, completions + first, before_wrap);
+        deliver_run(uring, completions, count - before_wrap);
+    }
     uring->is_reaping = false;
     io_uring_cq_advance(&uring->ring, count);
 }

@@ -69,7 +69,8 @@ static inline void weir_ready_run_task(weir_task *task)
  * Inline completions are dealt out in slices, so that however many tasks never suspend, each waits
  * for a slice of every other only. Inline: a loop does it once for each message.
  *
- * @budget  how many tasks to resume, and what operations that complete without waiting may spend
+ * @budget  above 0: how many tasks to resume, and what operations that complete without waiting
+ *          may spend
  */
 static inline int weir_ready_run(weir_ready *ready, weir_executor *executor, int budget)
 {
@@ -78,19 +79,22 @@ static inline int weir_ready_run(weir_ready *ready, weir_executor *executor, int
     int completions = budget;
 
     executor->budget = slice;
-    while (resumptions > 0 && ready->first) {
+    if (!ready->first)
+        return 0;
+    do {
         weir_task *task = ready->first;
 
         ready->first = task->down.next;
         weir_ready_run_task(task);
-        resumptions--;
         if (executor->budget < slice) {
             completions -= slice - executor->budget;
             executor->budget = slice;
-            if (completions <= 0)
+            if (completions <= 0) {
+                resumptions--;
                 break;
+            }
         }
-    }
+    } while (--resumptions > 0 && ready->first);
     return budget - resumptions;
 }
 

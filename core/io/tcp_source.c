@@ -84,7 +84,7 @@ static void give_back_first(weir_tcp_source *self)
 }
 
 /* Show what is held. Returns in how many buffers. */
-static inline size_t show(weir_tcp_source *self, weir_const_buffer *ret_buffers, size_t max)
+static size_t show(weir_tcp_source *self, weir_const_buffer *ret_buffers, size_t max)
 {
     const weir_lent *lent = self->first;
     size_t count = 1;
@@ -99,6 +99,11 @@ static inline size_t show(weir_tcp_source *self, weir_const_buffer *ret_buffers,
 }
 
 /* Pulls. */
+
+static const struct tcp_pull *pull_of(const weir_task *task)
+{
+    return (const struct tcp_pull *)(const void *)task->scratch;
+}
 
 static void wake_puller(weir_tcp_source *self, int error, size_t count)
 {
@@ -136,6 +141,7 @@ static int arm(weir_tcp_source *self)
     result = backend_of(self)->ops->receive_lent(backend_of(self), &self->receive,
                                                  &socket_of(self)->handle);
     self->armed = result == WEIR_IN_FLIGHT;
+    self->receiving = self->armed;
     return self->armed ? 0 : result;
 }
 
@@ -152,7 +158,7 @@ static void stop_receiving(weir_tcp_source *self)
 static void serve(weir_tcp_source *self)
 {
     int error;
-    const struct tcp_pull *pull = (const struct tcp_pull *)(const void *)self->puller->scratch;
+    const struct tcp_pull *pull = pull_of(self->puller);
 
     if (self->first) {
         wake_puller(self, 0, show(self, pull->ret_buffers, pull->max));
@@ -176,7 +182,13 @@ static weir_task *wait_for_bytes(weir_task *task, weir_tcp_source *self,
     return weir_task_suspend(task, &pull->wait);
 }
 
-/* Apart, so that what is usual needs no frame. */
+/* This and the next one are apart, so that what is usual needs no frame. */
+WEIR_NOINLINE static weir_task *pull_held(weir_task *task, weir_tcp_source *self,
+                                          weir_const_buffer *ret_buffers, size_t max)
+{
+    return weir_task_complete(task, 0, show(self, ret_buffers, max));
+}
+
 WEIR_NOINLINE static weir_task *pull_otherwise(weir_task *task, weir_tcp_source *self,
                                                weir_const_buffer *ret_buffers, size_t max)
 {
@@ -190,26 +202,25 @@ WEIR_NOINLINE static weir_task *pull_otherwise(weir_task *task, weir_tcp_source 
     WEIR_ASSERT(socket_of(self)->source == self, "a socket has one source, and both stay in place");
     weir_loop_assert_own(socket_of(self)->handle.loop, task);
     if (self->first)
-        return weir_task_complete(task, 0, show(self, ret_buffers, max));
+        return pull_held(task, self, ret_buffers, max);
     error = self->has_more ? arm(self) : why_no_more(self);
     if (error)
         return weir_task_complete(task, error, 0);
     return wait_for_bytes(task, self, ret_buffers, max);
 }
 
-/* Usual is that the receive is armed. */
+/* Usual is that the receive is armed, which it is on an open socket that knows the source, and that
+ * nothing has come meanwhile. */
 static weir_task *source_pull(weir_task *task, weir_buffer_source *source,
                               weir_const_buffer *ret_buffers, size_t max)
 {
     weir_tcp_source *self = self_of(source);
-    const weir_tcp_socket *socket = socket_of(self);
 
-    if (WEIR_UNLIKELY(task->stop || self->puller || socket->state != TCP_OPEN ||
-                      socket->source != self || !self->armed ||
-                      socket->handle.loop != task->environment->loop))
+    if (WEIR_UNLIKELY(((uintptr_t)self->puller | task->stop) != 0 || !self->receiving ||
+                      socket_of(self)->handle.loop != task->environment->loop))
         return pull_otherwise(task, self, ret_buffers, max);
     if (self->first)
-        return weir_task_complete(task, 0, show(self, ret_buffers, max));
+        return pull_held(task, self, ret_buffers, max);
     return wait_for_bytes(task, self, ret_buffers, max);
 }
 
@@ -234,7 +245,7 @@ static void source_consume(weir_buffer_source *source, size_t size)
 
     WEIR_ASSERT(size <= self->pulled, "what is consumed has been pulled");
     self->pulled -= size;
-    if (WEIR_LIKELY(size > 0 && size == self->first->size - self->consumed))
+    if (WEIR_LIKELY(size == self->first->size - self->consumed))
         give_back_first(self);
     else
         consume_parts(self, size);
@@ -260,15 +271,23 @@ static void note_end(weir_tcp_source *self, int result)
         wake_puller(self, result, 0);
 }
 
-/* Somebody waits, so nothing was held. */
-static void serve_first(weir_tcp_source *self, weir_lent *lent)
+/* Somebody waits, so nothing was held. All is read before the first store, behind which compilers
+ * would read it again. */
+static inline void serve_first(weir_tcp_source *self, int result, unsigned flags)
 {
-    const struct tcp_pull *pull = (const struct tcp_pull *)(const void *)self->puller->scratch;
+    weir_task *task = self->puller;
+    weir_const_buffer *ret_buffer = pull_of(task)->ret_buffers;
+    weir_loop *loop = socket_of(self)->handle.loop;
+    weir_lent *lent = weir_backend_lent(loop->backend, flags);
+    uint8_t *data = lent->data;
 
+    lent->size = (uint32_t)result;
+    lent->next = NULL;
     hold_first(self, lent);
-    self->pulled = lent->size;
-    pull->ret_buffers[0] = weir_const_buffer_of(lent->data, lent->size);
-    wake_puller(self, 0, 1);
+    self->pulled = (size_t)result;
+    self->puller = NULL;
+    *ret_buffer = weir_const_buffer_of(data, (size_t)result);
+    weir_loop_wake_task(loop, task, 0, 1);
 }
 
 /* Apart, so that what is usual needs no frame. */
@@ -277,6 +296,7 @@ WEIR_NOINLINE static void receive_completed_otherwise(weir_tcp_source *self, int
 {
     if (!(flags & WEIR_OPERATION_MORE)) {
         self->armed = false;
+        self->receiving = false;
         self->pausing = false;
     }
     if (flags & WEIR_OPERATION_LENT)
@@ -298,7 +318,7 @@ static void receive_completed(weir_operation *operation, int result, unsigned fl
     bool is_usual = (flags & usual) == usual;
 
     if (WEIR_LIKELY(is_usual && self->puller))
-        serve_first(self, lent_of(self, result, flags));
+        serve_first(self, result, flags);
     else if (is_usual && socket_of(self)->state == TCP_OPEN && self->held_count < HELD_MAX - 1)
         hold(self, lent_of(self, result, flags));
     else
@@ -343,6 +363,7 @@ void weir_tcp_source_cancel(weir_tcp_source *self)
 
 void weir_tcp_source_end(weir_tcp_source *self)
 {
+    self->receiving = false;
     stop_receiving(self);
 }
 

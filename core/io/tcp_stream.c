@@ -18,11 +18,11 @@ static weir_tcp_socket *writer_of(weir_write_stream *out)
     return WEIR_CONTAINER_OF(out, weir_tcp_socket, stream.out);
 }
 
-/* What every operation checks first. Returns 0 or why it must not start. */
-static inline int check_start(const weir_task *task, const weir_tcp_socket *socket,
-                              enum weir_direction direction)
+/* Why an operation must not start, or 0. */
+static int why_not_start(const weir_task *task, const weir_tcp_socket *socket,
+                         enum weir_direction direction)
 {
-    if (WEIR_UNLIKELY(socket->state != TCP_OPEN))
+    if (socket->state != TCP_OPEN)
         return task->stop ? weir_task_stop_error(task) : WEIR_CLOSED;
     WEIR_ASSERT(!socket->pending[direction], "one read and one write may be in flight on a stream");
     WEIR_ASSERT(direction == WEIR_WRITING || !socket->source,
@@ -30,6 +30,26 @@ static inline int check_start(const weir_task *task, const weir_tcp_socket *sock
     WEIR_ASSERT(socket->handle.self == &socket->handle, "an open socket stays in place");
     weir_loop_assert_own(socket->handle.loop, task);
     return weir_task_stop_error(task);
+}
+
+/* What every operation checks first, in few branches: mostly nothing is in its way. */
+static inline bool may_start(const weir_task *task, const weir_tcp_socket *socket,
+                             enum weir_direction direction)
+{
+    uintptr_t odd = (uintptr_t)socket->pending[direction] | task->stop |
+                    ((uintptr_t)socket->state ^ (uintptr_t)TCP_OPEN);
+
+    if (direction == WEIR_READING)
+        odd |= (uintptr_t)socket->source;
+    return WEIR_LIKELY(!odd && socket->handle.self == &socket->handle &&
+                       socket->handle.loop == task->environment->loop);
+}
+
+/* End a starter that may not. */
+WEIR_NOINLINE static weir_task *refuse(weir_task *task, const weir_tcp_socket *socket,
+                                       enum weir_direction direction)
+{
+    return weir_task_complete(task, why_not_start(task, socket, direction), 0);
 }
 
 /* What results mean. */
@@ -275,13 +295,13 @@ WEIR_NOINLINE static void part_completed(weir_operation *operation, enum weir_di
         end_transfer(operation, direction, last.error);
 }
 
-/* Mostly a part is all that was left. */
+/* Mostly a part is all that was left. An error, below zero, is the size of nothing. */
 static inline void whole_completed(weir_operation *operation, enum weir_direction direction,
                                    int result)
 {
     const weir_tcp_socket *socket = operation->object;
 
-    if (WEIR_LIKELY(result > 0 && (size_t)result == socket->rest[direction].out.size))
+    if (WEIR_LIKELY((size_t)result == socket->rest[direction].out.size))
         tcp_operation_completed(operation, direction,
                                 weir_result_of(0, tcp_task_of(operation)->count + (size_t)result));
     else
@@ -365,12 +385,11 @@ static inline weir_task *in_flight(weir_task *task, enum weir_direction directio
 static weir_task *tcp_read_some(weir_task *task, weir_read_stream *in, weir_buffer buffer)
 {
     weir_tcp_socket *socket = reader_of(in);
-    int error = check_start(task, socket, WEIR_READING);
     weir_backend *backend;
     int result;
 
-    if (WEIR_UNLIKELY(error))
-        return weir_task_complete(task, error, 0);
+    if (!may_start(task, socket, WEIR_READING))
+        return refuse(task, socket, WEIR_READING);
     backend = tcp_backend_of(socket);
     result = backend->ops->receive(backend, tcp_prepare(task, socket, &weir_tcp_read_some_ops),
                                    &socket->handle, buffer);
@@ -382,12 +401,11 @@ static weir_task *tcp_read_some(weir_task *task, weir_read_stream *in, weir_buff
 static weir_task *tcp_write_some(weir_task *task, weir_write_stream *out, weir_const_buffer buffer)
 {
     weir_tcp_socket *socket = writer_of(out);
-    int error = check_start(task, socket, WEIR_WRITING);
     weir_backend *backend;
     int result;
 
-    if (WEIR_UNLIKELY(error))
-        return weir_task_complete(task, error, 0);
+    if (!may_start(task, socket, WEIR_WRITING))
+        return refuse(task, socket, WEIR_WRITING);
     backend = tcp_backend_of(socket);
     result = backend->ops->send(backend, tcp_prepare(task, socket, &weir_tcp_write_some_ops),
                                 &socket->handle, buffer);
@@ -402,13 +420,12 @@ static weir_task *tcp_read_some_v(weir_task *task, weir_read_stream *in, const w
                                   size_t count)
 {
     weir_tcp_socket *socket = reader_of(in);
-    int error = check_start(task, socket, WEIR_READING);
     weir_backend *backend;
     weir_message *message;
     int result;
 
-    if (error)
-        return weir_task_complete(task, error, 0);
+    if (!may_start(task, socket, WEIR_READING))
+        return refuse(task, socket, WEIR_READING);
     message = count > 1 ? tcp_message_new(task) : NULL;
     if (!message)
         return tcp_read_some(task, in, buffers[0]);
@@ -427,13 +444,12 @@ static weir_task *tcp_write_some_v(weir_task *task, weir_write_stream *out,
                                    const weir_const_buffer *buffers, size_t count)
 {
     weir_tcp_socket *socket = writer_of(out);
-    int error = check_start(task, socket, WEIR_WRITING);
     weir_backend *backend;
     weir_message *message;
     int result;
 
-    if (error)
-        return weir_task_complete(task, error, 0);
+    if (!may_start(task, socket, WEIR_WRITING))
+        return refuse(task, socket, WEIR_WRITING);
     message = count > 1 ? tcp_message_new(task) : NULL;
     if (!message)
         return tcp_write_some(task, out, buffers[0]);
@@ -488,7 +504,7 @@ static inline weir_task *transfer_begun(weir_task *task, enum weir_direction dir
 
     if (result == WEIR_IN_FLIGHT)
         return in_flight(task, direction);
-    if (WEIR_LIKELY(result > 0 && (size_t)result == socket->rest[direction].out.size))
+    if (WEIR_LIKELY((size_t)result == socket->rest[direction].out.size))
         return weir_task_complete(task, 0, (size_t)result);
     return first_part_done(task, direction, result);
 }
@@ -496,12 +512,11 @@ static inline weir_task *transfer_begun(weir_task *task, enum weir_direction dir
 static weir_task *tcp_read(weir_task *task, weir_read_stream *in, weir_buffer buffer)
 {
     weir_tcp_socket *socket = reader_of(in);
-    int error = check_start(task, socket, WEIR_READING);
     weir_backend *backend;
     int result;
 
-    if (WEIR_UNLIKELY(error))
-        return weir_task_complete(task, error, 0);
+    if (!may_start(task, socket, WEIR_READING))
+        return refuse(task, socket, WEIR_READING);
     backend = tcp_backend_of(socket);
     begin_transfer(task, socket, WEIR_READING, weir_buffer_as_const(buffer));
     result = backend->ops->receive(backend, tcp_prepare(task, socket, &weir_tcp_read_ops),
@@ -526,10 +541,9 @@ static inline weir_task *write_whole(weir_task *task, weir_tcp_socket *socket,
 static weir_task *tcp_write(weir_task *task, weir_write_stream *out, weir_const_buffer buffer)
 {
     weir_tcp_socket *socket = writer_of(out);
-    int error = check_start(task, socket, WEIR_WRITING);
 
-    if (WEIR_UNLIKELY(error))
-        return weir_task_complete(task, error, 0);
+    if (!may_start(task, socket, WEIR_WRITING))
+        return refuse(task, socket, WEIR_WRITING);
     if (WEIR_UNLIKELY(buffer.size >= socket->handle.loop->zero_copy_bytes))
         return weir_tcp_write_zero_copy(task, out, buffer);
     return write_whole(task, socket, buffer);
@@ -538,16 +552,15 @@ static weir_task *tcp_write(weir_task *task, weir_write_stream *out, weir_const_
 weir_task *weir_tcp_write_copied(weir_task *task, weir_write_stream *out, weir_const_buffer buffer)
 {
     weir_tcp_socket *socket = writer_of(out);
-    int error = check_start(task, socket, WEIR_WRITING);
 
-    if (WEIR_UNLIKELY(error))
-        return weir_task_complete(task, error, 0);
+    if (!may_start(task, socket, WEIR_WRITING))
+        return refuse(task, socket, WEIR_WRITING);
     return write_whole(task, socket, buffer);
 }
 
 int weir_tcp_check_write(const weir_task *task, const weir_tcp_socket *socket)
 {
-    return check_start(task, socket, WEIR_WRITING);
+    return why_not_start(task, socket, WEIR_WRITING);
 }
 
 weir_result weir_tcp_write_result(const weir_task *task, weir_tcp_socket *socket, int result)
@@ -559,7 +572,7 @@ weir_result weir_tcp_write_result(const weir_task *task, weir_tcp_socket *socket
 static weir_task *tcp_finish(weir_task *task, weir_write_stream *out)
 {
     weir_tcp_socket *socket = writer_of(out);
-    int error = check_start(task, socket, WEIR_WRITING);
+    int error = why_not_start(task, socket, WEIR_WRITING);
 
     if (!error)
         error = weir_tcp_shutdown(socket, WEIR_TCP_WRITES);
@@ -571,15 +584,12 @@ static weir_task *tcp_finish(weir_task *task, weir_write_stream *out)
 weir_task *weir_tcp_wait(weir_task *task, weir_tcp_socket *socket, enum weir_direction direction)
 {
     weir_backend *backend;
-    int error;
     int result;
 
     WEIR_ASSERT(direction == WEIR_READING || direction == WEIR_WRITING,
                 "a wait is for reading or for writing");
-    error = check_start(task, socket, direction);
-
-    if (error)
-        return weir_task_complete(task, error, 0);
+    if (!may_start(task, socket, direction))
+        return refuse(task, socket, direction);
     backend = tcp_backend_of(socket);
     result = backend->ops->poll(backend, tcp_prepare(task, socket, &ready_ops[direction]),
                                 &socket->handle, direction);

@@ -508,6 +508,7 @@ struct user {
     weir_task task;
     struct reader *reader;
     bool was_closing; /* When it had its bytes. */
+    int then;         /* What the next pull gave. */
 };
 
 static weir_task *user_resume(weir_task *task)
@@ -522,10 +523,14 @@ static weir_task *user_resume(weir_task *task)
     self->was_closing = !weir_tcp_is_open(&self->reader->socket);
     reader_check_shows(self->reader, "abc");
     reader_consume(self->reader, 3);
-    WEIR_RETURN(task, r);
+    WEIR_AWAIT(task, r,
+               weir_buffer_source_pull(task, &self->reader->source.source, self->reader->shown, 1));
+    self->then = r.error;
+    WEIR_RETURN(task, weir_result_of(0, 0));
     WEIR_END(task);
 }
 
+/* It has its bytes, and there will be no more. */
 WEIR_CONTRACT_TEST(tcp_source, close_while_the_bytes_are_on_their_way_to_the_puller)
 {
     struct closer closer;
@@ -544,6 +549,7 @@ WEIR_CONTRACT_TEST(tcp_source, close_while_the_bytes_are_on_their_way_to_the_pul
     reader_send(&t.reader, "abc", 3);
     CHECK_EQ(job_wait(&t.f, &user_job).error, 0);
     CHECK(user.was_closing);
+    CHECK_EQ(user.then, WEIR_CLOSED);
     CHECK_EQ(job_wait(&t.f, &closer_job).error, 0);
     rig_fini(&t);
 }

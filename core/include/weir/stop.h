@@ -52,11 +52,11 @@ static inline unsigned weir_task_stop_bits(const weir_task *task)
  */
 static inline void weir_shield_begin(weir_task *task)
 {
-    unsigned flags = task->flags;
+    unsigned flags = task->flags ^ WEIR_TASK_SHIELDED;
 
-    WEIR_ASSERT(!(flags & WEIR_TASK_SHIELDED), "shields do not nest within one task");
+    WEIR_ASSERT(flags & WEIR_TASK_SHIELDED, "shields do not nest within one task");
 
-    task->flags = (uint8_t)(flags | WEIR_TASK_SHIELDED);
+    task->flags = (uint8_t)flags;
     if (WEIR_UNLIKELY(task->stop)) {
         task->stop_deferred =
             (uint8_t)(task->stop & (unsigned)(WEIR_STOP_REQUESTED | WEIR_STOP_EXPIRED));
@@ -69,11 +69,11 @@ static inline void weir_shield_begin(weir_task *task)
 /** Let the stops that were held back take effect. */
 static inline void weir_shield_end(weir_task *task)
 {
-    unsigned flags = task->flags;
+    unsigned flags = task->flags ^ WEIR_TASK_SHIELDED;
 
-    WEIR_ASSERT(flags & WEIR_TASK_SHIELDED, "a shield ends once, after it began");
+    WEIR_ASSERT(!(flags & WEIR_TASK_SHIELDED), "a shield ends once, after it began");
 
-    task->flags = (uint8_t)(flags & ~(unsigned)WEIR_TASK_SHIELDED);
+    task->flags = (uint8_t)flags;
     if (WEIR_UNLIKELY(task->stop_deferred || task->expired)) {
         WEIR_ASSERT(task->expired == 0, "a deadline armed inside a shield is disarmed inside it");
         task->stop = (uint8_t)(task->stop | task->stop_deferred);

@@ -39,6 +39,7 @@ typedef struct weir_tcp_source {
     uint32_t consumed;       /* Bytes of the first. */
     uint16_t held_count;     /* Buffers. */
     bool armed : 1;          /* The receive is in flight. */
+    bool receiving : 1;      /* The same, and the socket is open. */
     bool pausing : 1;        /* Its cancel is on the way. */
     bool has_more : 1;       /* Neither the end nor a lasting failure has come. */
 } weir_tcp_source;
