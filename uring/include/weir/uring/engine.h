@@ -115,10 +115,10 @@ static inline const struct weir_uring_engine *weir_uring_engine_of(const weir_lo
 static inline struct weir_uring_entry *weir_uring_next_entry(const struct weir_uring_engine *engine,
                                                              bool is_send)
 {
+    uintptr_t odd = (uintptr_t)engine->deferred_first | (is_send ? engine->at_once : 0);
     uint32_t tail;
 
-    if (WEIR_UNLIKELY(engine->ops != WEIR_URING_ABI.backend || engine->deferred_first ||
-                      (is_send && engine->at_once)))
+    if (WEIR_UNLIKELY(odd || engine->ops != WEIR_URING_ABI.backend))
         return NULL;
     tail = *engine->queue_tail;
     if (WEIR_UNLIKELY(tail - *engine->queue_head >= engine->entry_count))
@@ -128,10 +128,16 @@ static inline struct weir_uring_entry *weir_uring_next_entry(const struct weir_u
 }
 
 /** Whether the task may await the socket, and nothing has to be looked at more closely. */
-static inline bool weir_uring_is_usual(const weir_task *task, const weir_tcp_socket *socket)
+static inline bool weir_uring_is_usual(const weir_task *task, const weir_tcp_socket *socket,
+                                       enum weir_direction direction)
 {
-    return WEIR_LIKELY(socket->state == WEIR_URING_STATE_OPEN &&
-                       task->environment->loop == socket->handle.loop && task->stop == 0);
+    uintptr_t odd = (uintptr_t)socket->pending[direction] | task->stop |
+                    ((uintptr_t)socket->state ^ (uintptr_t)WEIR_URING_STATE_OPEN);
+
+    if (direction == WEIR_READING)
+        odd |= (uintptr_t)socket->source;
+    return WEIR_LIKELY(!odd && socket->handle.self == &socket->handle &&
+                       socket->handle.loop == task->environment->loop);
 }
 
 /**
@@ -144,8 +150,7 @@ static inline struct weir_uring_entry *weir_uring_start(const weir_task *task,
                                                         enum weir_direction direction, size_t size,
                                                         bool is_whole_write)
 {
-    if (WEIR_UNLIKELY(!weir_uring_is_usual(task, socket) || socket->pending[direction] ||
-                      socket->handle.self != &socket->handle ||
+    if (WEIR_UNLIKELY(!weir_uring_is_usual(task, socket, direction) ||
                       size - 1 >= WEIR_URING_TRANSFER_MAX))
         return NULL;
     if (is_whole_write &&

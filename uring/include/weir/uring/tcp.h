@@ -40,9 +40,7 @@ WEIR_MUST_USE static inline weir_task *weir_uring_read_some(weir_task *task,
                                                             weir_buffer buffer)
 {
     struct weir_uring_entry *entry =
-        WEIR_LIKELY(!socket->source)
-            ? weir_uring_start(task, socket, WEIR_READING, buffer.size, false)
-            : NULL;
+        weir_uring_start(task, socket, WEIR_READING, buffer.size, false);
 
     if (WEIR_UNLIKELY(!entry))
         return WEIR_URING_ABI.read_some_slowly(task, socket, buffer);
@@ -55,9 +53,7 @@ WEIR_MUST_USE static inline weir_task *weir_uring_read(weir_task *task, weir_tcp
                                                        weir_buffer buffer)
 {
     struct weir_uring_entry *entry =
-        WEIR_LIKELY(!socket->source)
-            ? weir_uring_start(task, socket, WEIR_READING, buffer.size, false)
-            : NULL;
+        weir_uring_start(task, socket, WEIR_READING, buffer.size, false);
 
     if (WEIR_UNLIKELY(!entry))
         return WEIR_URING_ABI.read_slowly(task, socket, buffer);
@@ -107,10 +103,10 @@ WEIR_MUST_USE static inline weir_task *weir_uring_pull(weir_task *task, weir_tcp
                                                        weir_const_buffer *ret_buffers, size_t max)
 {
     const weir_tcp_socket *socket = weir_tcp_source_socket(source);
+    uintptr_t odd = (uintptr_t)source->puller | (uintptr_t)source->first | task->stop;
 
-    if (WEIR_UNLIKELY(!weir_uring_is_usual(task, socket) || source->first || !source->armed ||
-                      source->puller || socket->source != source || max == 0 ||
-                      !weir_uring_is(socket->handle.loop)))
+    if (WEIR_UNLIKELY(odd || !source->receiving || max == 0 ||
+                      socket->handle.loop != task->environment->loop))
         return WEIR_URING_ABI.pull_slowly(task, source, ret_buffers, max);
     task->scratch[WEIR_URING_WORD_OPS] = (uintptr_t)WEIR_URING_ABI.pull;
     task->scratch[WEIR_URING_WORD_OBJECT] = (uintptr_t)source;
