@@ -20,7 +20,6 @@ struct session {
     weir_task task;
     weir_tcp_socket socket;
     struct server *server;
-    weir_result outcome; /* Kept across the closing. */
 };
 
 struct lent_session {
@@ -94,9 +93,8 @@ static weir_task *lent_session_resume(weir_task *task)
             break;
         weir_buffer_source_consume(&self->source.source, self->message.size);
     }
-    self->base.outcome = r;
     WEIR_AWAIT(task, r, weir_tcp_close(task, &self->base.socket));
-    WEIR_RETURN(task, self->base.outcome);
+    WEIR_RETURN(task, weir_result_of(0, 0));
     WEIR_END(task);
 }
 
@@ -118,9 +116,8 @@ static weir_task *own_session_resume(weir_task *task)
         if (r.error)
             break;
     }
-    self->base.outcome = r;
     WEIR_AWAIT(task, r, weir_tcp_close(task, &self->base.socket));
-    WEIR_RETURN(task, self->base.outcome);
+    WEIR_RETURN(task, weir_result_of(0, 0));
     WEIR_END(task);
 }
 
