@@ -455,6 +455,14 @@ static void check(int error, const char *what)
     exit(1);
 }
 
+/* Somebody reads there where we listen, and in the end what was served. */
+static void check_output(void)
+{
+    errno = 0;
+    if (fflush(stdout) == EOF || ferror(stdout))
+        check(errno ? -errno : -EIO, "standard output");
+}
+
 static void open_loop(struct server *server, const struct options *options)
 {
     weir_loop_options loop_options = {.backend = options->backend};
@@ -499,7 +507,7 @@ static void announce(const struct server *server)
     check(weir_tcp_acceptor_local(&server->acceptor, &local), "listen");
     (void)weir_endpoint_format(&local, text);
     printf("listening on %s\n", text);
-    fflush(stdout);
+    check_output();
 }
 
 static void open_watch(struct watch *watch, struct server *servers, int server_count)
@@ -547,6 +555,7 @@ static void report(const struct server *servers, int server_count)
     printf("served %llu connections, %llu messages, %llu bytes; frame %zu bytes\n",
            (unsigned long long)connections, (unsigned long long)messages, (unsigned long long)bytes,
            servers->lends ? sizeof(struct lent_session) : sizeof(struct own_session));
+    check_output();
 }
 
 int main(int argc, char **argv)
@@ -560,8 +569,8 @@ int main(int argc, char **argv)
     open_watch(&watch, servers, (int)options.threads);
     announce(&servers[0]); /* After the signal set is open: whoever reads it may send a signal. */
     run_servers(servers, (int)options.threads);
-    report(servers, (int)options.threads);
     for (i = 0; i < options.threads; i++)
         weir_loop_free(servers[i].loop);
+    report(servers, (int)options.threads);
     return 0;
 }

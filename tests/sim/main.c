@@ -58,6 +58,15 @@ static bool had_its_variant(const struct scenario_run *run)
     return false;
 }
 
+/* Whoever ran it wrote it. */
+static bool has_its_trace(const struct options *options, const struct scenario_run *run)
+{
+    if (!run->has_lost_trace)
+        return true;
+    fprintf(stderr, "weir-sim: --trace %s: not all of it could be written\n", options->trace_path);
+    return false;
+}
+
 /* Whoever compares hashes from a file is not to compare half a table. */
 static int ended(void)
 {
@@ -86,6 +95,8 @@ int main(int argc, char **argv)
         return 1;
     if (options.one_variant && !had_its_variant(&results.run))
         return 2;
+    if (!has_its_trace(&options, &results.run))
+        return 1;
     print_results(&options, &results);
     return ended();
 }

@@ -119,6 +119,8 @@ weir_sim_outcome scenario_run_world(struct scenario_run *run)
         scenario->check(sim, run);
     outcome = weir_sim_outcome_get(sim);
     weir_sim_free(sim);
+    if (options.trace && (fflush(options.trace) == EOF || ferror(options.trace)))
+        run->has_lost_trace = true;
     free(run->state);
     run->state = NULL;
     add_outcome(run, &outcome);

@@ -56,6 +56,7 @@ struct scenario_run {
 
     /* Of the runner: run.c. */
     const struct options *options;
+    bool has_lost_trace;    /* Not all of it could be written. */
     weir_sim_outcome total; /* Of its worlds. */
     uint64_t worlds;        /* That have ended. Written by the worker, read by its parent. */
 };

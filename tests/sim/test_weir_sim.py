@@ -47,6 +47,12 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(ended.returncode, 1, ended)
             self.assertIn("standard output", ended.stderr)
 
+    def test_a_trace_that_cannot_be_written_is_an_error(self):
+        for jobs in ("0", "1"):
+            ended = weir_sim("--seed", "7", "--jobs", jobs, "--trace", "/dev/full")
+            self.assertEqual((ended.returncode, ended.stdout), (1, ""), ended)
+            self.assertIn("--trace /dev/full: not all of it", ended.stderr)
+
     def test_wrong_arguments_are_refused_with_the_reason(self):
         self.assert_refused("--runs", "0", why="--runs 0: not from 1 to")
         self.assert_refused("--runs", "many", why="--runs many: not a number")

@@ -372,6 +372,13 @@ class CommandLine(unittest.TestCase):
             self.assertEqual((result.returncode, result.stderr), (0, ""))
             self.assertTrue(result.stdout.startswith("usage: weir-echo "))
 
+    def test_an_output_that_is_full_gets_one_line_and_status_1(self):
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([options.server], stdout=full, stderr=subprocess.PIPE,
+                                    text=True, timeout=10, check=False, stdin=subprocess.DEVNULL)
+        self.assertEqual((result.returncode, result.stderr),
+                         (1, "weir-echo: standard output: no space is left on the device\n"))
+
     def test_a_port_in_use_gets_one_line_and_status_1(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = str(taken.getsockname()[1])
