@@ -2,7 +2,7 @@
 """Why an aim does not hold, as far as what was measured says it: a sentence or two a kind."""
 
 from aims import calls_median, calls_rows, counts_of
-from ratios import claims_of
+from ratios import claims_of, mean_of
 from sample import CLIENTS
 from servers import BULK_TITLES, TITLES, TWINS
 from stats import ratio_text
@@ -43,6 +43,20 @@ def worst_reason(_, aims):
             worst[aim.server] = text, ratio, title_of_aim(aim)
     texts = [f"{title}: {ratio_text(ratio)}, {text}" for text, ratio, title in worst.values()]
     return f"{WORST_TITLES[aims[0].kind]}, the rows furthest away. {'; '.join(texts)}."
+
+
+def bulk_reason(results, aims):
+    """And what the system call that is waited for costs, whoever makes it."""
+    rows = results["bulk"]["rows"]
+    texts = []
+    for server in dict.fromkeys(aim.server for aim in aims):
+        for floor in claims_of(results["bulk"], server):
+            ratio = mean_of(rows, "cpu_ns", server, (floor,))
+            if ratio:
+                texts.append(f"{BULK_TITLES[server]}, to {BULK_TITLES[floor]}:"
+                             f" {ratio_text(ratio)}")
+    text = worst_reason(results, aims)
+    return f"{text} CPU a MiB, all rows. {'; '.join(texts)}." if texts else text
 
 
 def rival_reason(results, aims):
@@ -112,4 +126,4 @@ def calls_reason(results, aims):
 
 REASONS = {"parity": worst_reason, "rival": rival_reason, "p99": worst_reason,
            "idle bytes": idle_reason, "instructions": instructions_reason, "calls": calls_reason,
-           "bulk": worst_reason}
+           "bulk": bulk_reason}

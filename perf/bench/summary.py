@@ -27,7 +27,8 @@ from spin import SPIN_WORDS
 from stats import PARITY, UNDECIDED, median_of
 
 SHOWN = "weir-uring"  # the server whose aims README shows, beside those of parity
-BULKS_SHOWN = ("weir-uring", "weir-epoll", *(it.name for it in BULKS if it.kind == "peer"))
+BULKS_SHOWN = ("weir-uring", "weir-uring-lent", "weir-epoll", *BULK_FLOORS,
+               *(it.name for it in BULKS if it.kind == "peer"))
 CALLS_CONNECTIONS = 64
 MEANS_WORDS = "geometric means"
 UNSURE_WORDS = (f"`?`: {UNDECIDED}. Each figure is the median of its own rounds, so that of all"
