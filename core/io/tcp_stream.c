@@ -177,9 +177,9 @@ static void writable_completed(weir_operation *operation, int result, unsigned f
  * resumed once. The socket holds what is left, and the header of the task, which is its result when
  * all is done, the result so far: bytes, and the error of a weir_tcp_cancel.
  *
- * Parts that are there at once spend the loop's budget. At zero the task waits for its turn on the
- * ready queue, with no operation in flight: a stop or a cancel that comes then finds it when
- * its turn does.
+ * Parts that are there at once spend the loop's budget. When it is spent the task waits for its
+ * turn on the ready queue, with no operation in flight: a stop or a cancel that comes then finds it
+ * when its turn does.
  */
 
 static int start_part(weir_operation *operation, enum weir_direction direction)

@@ -281,8 +281,8 @@ static inline weir_task *weir_task_suspend(weir_task *task, weir_wait *wait)
 
 /**
  * End a starter whose result is known at once. Spends the executor's budget, by operations and by
- * bytes: at zero the task is posted instead, so that a task whose operations never suspend cannot
- * starve its loop.
+ * bytes: where what is left does not suffice the task is posted instead, so that a task whose
+ * operations never suspend cannot starve its loop.
  */
 WEIR_MUST_USE static inline weir_task *weir_task_complete(weir_task *task, int error, size_t count);
 

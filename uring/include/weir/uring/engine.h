@@ -115,10 +115,10 @@ static inline const struct weir_uring_engine *weir_uring_engine_of(const weir_lo
 static inline struct weir_uring_entry *weir_uring_next_entry(const struct weir_uring_engine *engine,
                                                              bool is_send)
 {
-    uintptr_t odd = (uintptr_t)engine->deferred_first | (is_send ? engine->at_once : 0);
     uint32_t tail;
 
-    if (WEIR_UNLIKELY(odd || engine->ops != WEIR_URING_ABI.backend))
+    if (WEIR_UNLIKELY(engine->ops != WEIR_URING_ABI.backend ||
+                      ((uintptr_t)engine->deferred_first | (is_send ? engine->at_once : 0)) != 0))
         return NULL;
     tail = *engine->queue_tail;
     if (WEIR_UNLIKELY(tail - *engine->queue_head >= engine->entry_count))

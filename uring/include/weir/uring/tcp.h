@@ -11,8 +11,9 @@
  * compiler puts all of it into the coroutine that awaits, down to the filling of the submission
  * entry.
  *
- * They are for sockets of loops that run on io_uring, which is asserted. weir_uring_is tells; a
- * program that is to run elsewhere too has a second coroutine:
+ * They are for sockets of loops that run on io_uring, which is asserted, but for a pull that only
+ * has to wait: that is the same everywhere. weir_uring_is tells; a program that is to run elsewhere
+ * too has a second coroutine:
  *
  *      weir_task_init(&self->task, weir_uring_is(loop) ? native_resume : portable_resume);
  *
