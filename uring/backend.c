@@ -35,10 +35,9 @@ static const struct weir_operation_ops wake_ops = {
 static struct uring_queue queue_of(struct io_uring *ring)
 {
     return (struct uring_queue){
-        .head = ring->sq.khead,
         .tail = &ring->sq.sqe_tail,
         .entries = ring->sq.sqes,
-        .count = ring->sq.ring_entries,
+        .limit = ring->sq.sqe_tail,
         .mask = ring->sq.ring_mask,
     };
 }

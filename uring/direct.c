@@ -312,7 +312,7 @@ static int ask(struct uring *uring, const struct uring_request *request)
 
     if (!can_ask(uring))
         return -EAGAIN;
-    entry = uring_take_entry(&uring->ring);
+    entry = uring_take_entry(uring);
     uring_fill(entry, request, URING_ASKED);
     submit_only(uring);
     if (find_answer(uring, &result))

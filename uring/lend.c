@@ -60,7 +60,7 @@ static unsigned at_most(unsigned value, unsigned bound)
 /* Twice what a wait uses is published, so that none runs out. */
 static void adapt(struct uring_lending *self)
 {
-    unsigned used = (uint16_t)(self->named - self->seen) + self->refused;
+    unsigned used = self->named - self->seen + self->refused;
 
     self->has_lent |= self->named != self->seen;
     self->seen = self->named;
@@ -197,7 +197,7 @@ bool weir_uring_lending_refill(struct uring *uring)
     /* What is left is as much as a wait uses: those that are given back are published in time. */
     if (uring_published(self) < self->target / 2 || self->starved_first)
         top_up(self);
-    __atomic_store_n(&self->ring->tail, self->tail, __ATOMIC_RELEASE);
+    __atomic_store_n(&self->ring->tail, (uint16_t)self->tail, __ATOMIC_RELEASE);
     if (WEIR_LIKELY(!self->starved_first))
         return have_completed;
     feed(uring);

@@ -120,7 +120,16 @@ static void defer(struct uring *uring, weir_operation *operation)
     else
         uring->deferred_first = operation;
     uring->deferred_last = operation;
+    uring->queue.limit = *uring->queue.tail; /* What is started from here on goes behind it. */
     uring->statistics->deferred++;
+}
+
+/* How far others may go without a look at the list and at the kernel's head: nothing waits. */
+static void find_limit(struct uring *uring)
+{
+    const struct io_uring_sq *queue = &uring->ring.sq;
+
+    uring->queue.limit = *queue->khead + queue->ring_entries;
 }
 
 static void pop_deferred(struct uring *uring)
@@ -194,6 +203,7 @@ int weir_uring_submit_slowly(struct uring *uring, weir_operation *operation,
     mine->kind = request->kind;
     if (WEIR_LIKELY(!uring->deferred_first) && push(uring, request, (uintptr_t)operation)) {
         mine->state = submitted(mine);
+        find_limit(uring);
         return WEIR_IN_FLIGHT;
     }
     mine->request = *request;

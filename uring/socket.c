@@ -22,7 +22,7 @@ _Static_assert(sizeof(struct sockaddr_in6) <= sizeof(weir_message), "or an addre
 
 static uint32_t clamp(size_t size)
 {
-    return size < TRANSFER_MAX ? (uint32_t)size : TRANSFER_MAX;
+    return WEIR_LIKELY(size < TRANSFER_MAX) ? (uint32_t)size : TRANSFER_MAX;
 }
 
 int weir_uring_attach(weir_backend *backend, weir_handle *handle)

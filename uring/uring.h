@@ -112,9 +112,9 @@ struct uring_lending {
     weir_operation *starved_first;  /* Receives that wait for a buffer, oldest first. */
     weir_operation *starved_last;
     weir_operation *cancelled; /* Those that did not get one. */
-    uint16_t tail;             /* Of the ring: how many were published, modulo 2^16. */
-    uint16_t named;            /* How many of those a completion has named, likewise. */
-    uint16_t seen;             /* named, at the last wait. */
+    unsigned tail;             /* How many were published; the ring's own is this modulo 2^16. */
+    unsigned named;            /* How many of those a completion has named. */
+    unsigned seen;             /* named, at the last wait. */
     bool is_one_shot;          /* The kernel knows no multishot receive. */
     bool has_lent;             /* It has filled a buffer for a receive. */
     unsigned target;           /* How many are to be published at a time. */
@@ -126,7 +126,7 @@ struct uring_lending {
 /** Buffers that the kernel may fill, or has filled without our having heard of it. */
 static inline unsigned uring_published(const struct uring_lending *lending)
 {
-    return (uint16_t)(lending->tail - lending->named);
+    return lending->tail - lending->named;
 }
 
 /* Accepts that may be in flight for more than one connection. */
@@ -144,23 +144,23 @@ struct uring_direct {
 /** Whether the kernel has what is asked for when it is first used. */
 enum uring_offer { URING_UNKNOWN, URING_OFFERED, URING_MISSING };
 
-/** Where the ring's submission queue is, for those who know no liburing. */
+/** The ring's submission queue, as those see it who take an entry in the usual case. */
 struct uring_queue {
-    const unsigned *head;
     unsigned *tail;
     struct io_uring_sqe *entries;
-    uint32_t count;
+    uint32_t limit; /* Up to where entries are known to be free and nothing waits for them; behind
+                       tail: ask weir_uring_submit_slowly. */
     uint32_t mask;
 };
 
 struct uring {
     /* What native code knows: weir/uring/engine.h says it again. */
     weir_backend base;
-    weir_operation *deferred_first; /* Operations and cancels that found no room, oldest first. */
     struct uring_queue queue;
     unsigned at_once; /* Sends that are tried at once before the next completions. */
 
     struct io_uring ring;
+    weir_operation *deferred_first; /* Operations and cancels that found no room, oldest first. */
     weir_operation *deferred_last;
     struct uring_lending lending;
     struct uring_direct direct;
@@ -236,7 +236,7 @@ void weir_uring_submit_now(struct uring *uring);
 /** A free submission entry, after a flush if need be; NULL: the kernel takes none now. */
 struct io_uring_sqe *weir_uring_get_entry(struct uring *uring);
 
-/** Submit what found no free entry, or needs two; or let it wait for room. */
+/** Submit what knows of no free entry, or needs two; or let it wait for room. */
 int weir_uring_submit_slowly(struct uring *uring, weir_operation *operation,
                              const struct uring_request *request);
 
@@ -253,24 +253,28 @@ static inline void uring_fill(struct io_uring_sqe *entry, const struct uring_req
 }
 
 /* io_uring_get_sqe in two halves, for rings that have neither a polling thread nor large entries,
- * as ours: it asks for both each time. */
+ * as ours: it asks for both, and looks at the kernel's head, each time. */
 
-static inline bool uring_has_entry(const struct io_uring *ring)
+/** Whether an entry is known to be free, for an operation that goes before none. Others take
+ * entries without a look at the limit, so tail may be beyond it. */
+static inline bool uring_has_entry(const struct uring *uring)
 {
-    return ring->sq.sqe_tail - *ring->sq.khead < ring->sq.ring_entries;
+    return (int32_t)(uring->ring.sq.sqe_tail - uring->queue.limit) < 0;
 }
 
 /** The next entry, which is there. */
-static inline struct io_uring_sqe *uring_take_entry(struct io_uring *ring)
+static inline struct io_uring_sqe *uring_take_entry(struct uring *uring)
 {
-    return &ring->sq.sqes[ring->sq.sqe_tail++ & ring->sq.ring_mask];
+    struct io_uring_sq *queue = &uring->ring.sq;
+
+    return &queue->sqes[queue->sqe_tail++ & queue->ring_mask];
 }
 
 /** Submit an operation, or let it wait for room. */
 static inline int uring_submit(struct uring *uring, weir_operation *operation,
                                const struct uring_request *request)
 {
-    if (WEIR_UNLIKELY(uring->deferred_first || !uring_has_entry(&uring->ring))) {
+    if (WEIR_UNLIKELY(!uring_has_entry(uring))) {
         /* A copy, member by member, so that the caller's request never needs to exist in memory. */
         struct uring_request copy;
 
@@ -284,7 +288,7 @@ static inline int uring_submit(struct uring *uring, weir_operation *operation,
         copy.kind = request->kind;
         return weir_uring_submit_slowly(uring, operation, &copy);
     }
-    uring_fill(uring_take_entry(&uring->ring), request, (uintptr_t)operation);
+    uring_fill(uring_take_entry(uring), request, (uintptr_t)operation);
     uring_operation_of(operation)->state = URING_SUBMITTED;
     uring_operation_of(operation)->kind = URING_PLAIN;
     return WEIR_IN_FLIGHT;

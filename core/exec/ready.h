@@ -89,12 +89,10 @@ static inline int weir_ready_run(weir_ready *ready, weir_executor *executor, int
         if (executor->budget < slice) {
             completions -= slice - executor->budget;
             executor->budget = slice;
-            if (completions <= 0) {
-                resumptions--;
-                break;
-            }
+            if (completions <= 0)
+                return budget - resumptions + 1;
         }
-    } while (--resumptions > 0 && ready->first);
+    } while (--resumptions != 0 && ready->first);
     return budget - resumptions;
 }
 

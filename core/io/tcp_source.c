@@ -35,7 +35,8 @@ static weir_backend *backend_of(const weir_tcp_source *self)
     return tcp_backend_of(socket_of(self));
 }
 
-/* What is held. */
+/* What is held: the first, and how many behind it. Links are read as far as that counts, so that a
+ * buffer that is alone, as most are, needs neither. */
 
 /* The buffer of a completion with so many bytes. */
 static weir_lent *lent_of(const weir_tcp_source *self, int result, unsigned flags)
@@ -43,14 +44,12 @@ static weir_lent *lent_of(const weir_tcp_source *self, int result, unsigned flag
     weir_lent *lent = weir_backend_lent(backend_of(self), flags);
 
     lent->size = (uint32_t)result;
-    lent->next = NULL;
     return lent;
 }
 
-static void hold_first(weir_tcp_source *self, weir_lent *lent)
+static size_t held_count(const weir_tcp_source *self)
 {
-    self->first = lent;
-    self->held_count = 1;
+    return self->first ? 1 + (size_t)self->behind_count : 0;
 }
 
 /* The last of several is the socket's to remember, which has room: it is not read otherwise. */
@@ -62,24 +61,27 @@ static weir_lent **last_of(weir_tcp_source *self)
 static void hold(weir_tcp_source *self, weir_lent *lent)
 {
     if (!self->first) {
-        hold_first(self, lent);
+        self->first = lent;
         return;
     }
-    if (self->held_count == 1)
+    if (self->behind_count == 0)
         self->first->next = lent;
     else
         (*last_of(self))->next = lent;
     *last_of(self) = lent;
-    self->held_count++;
+    self->behind_count++;
 }
 
 static void give_back_first(weir_tcp_source *self)
 {
     weir_lent *lent = self->first;
 
-    self->first = lent->next;
+    self->first = NULL;
+    if (self->behind_count > 0) {
+        self->first = lent->next;
+        self->behind_count--;
+    }
     self->consumed = 0;
-    self->held_count--;
     backend_of(self)->ops->give_back(backend_of(self), lent);
 }
 
@@ -87,12 +89,14 @@ static void give_back_first(weir_tcp_source *self)
 static size_t show(weir_tcp_source *self, weir_const_buffer *ret_buffers, size_t max)
 {
     const weir_lent *lent = self->first;
-    size_t count = 1;
+    size_t count = max < held_count(self) ? max : held_count(self);
+    size_t i;
 
     ret_buffers[0] = weir_const_buffer_of(lent->data + self->consumed, lent->size - self->consumed);
     self->pulled = ret_buffers[0].size;
-    while (count < max && (lent = lent->next)) {
-        ret_buffers[count++] = weir_const_buffer_of(lent->data, lent->size);
+    for (i = 1; i < count; i++) {
+        lent = lent->next;
+        ret_buffers[i] = weir_const_buffer_of(lent->data, lent->size);
         self->pulled += lent->size;
     }
     return count;
@@ -238,14 +242,14 @@ WEIR_NOINLINE static void consume_parts(weir_tcp_source *self, size_t size)
     }
 }
 
-/* Usual is one buffer, whole. */
+/* Usual is one buffer, whole, and none behind it. */
 static void source_consume(weir_buffer_source *source, size_t size)
 {
     weir_tcp_source *self = self_of(source);
 
     WEIR_ASSERT(size <= self->pulled, "what is consumed has been pulled");
     self->pulled -= size;
-    if (WEIR_LIKELY(size == self->first->size - self->consumed))
+    if (WEIR_LIKELY(size == self->first->size - self->consumed && self->behind_count == 0))
         give_back_first(self);
     else
         consume_parts(self, size);
@@ -282,8 +286,7 @@ static inline void serve_first(weir_tcp_source *self, int result, unsigned flags
     uint8_t *data = lent->data;
 
     lent->size = (uint32_t)result;
-    lent->next = NULL;
-    hold_first(self, lent);
+    self->first = lent;
     self->pulled = (size_t)result;
     self->puller = NULL;
     *ret_buffer = weir_const_buffer_of(data, (size_t)result);
@@ -307,7 +310,7 @@ WEIR_NOINLINE static void receive_completed_otherwise(weir_tcp_source *self, int
         weir_tcp_socket_advance_closing(socket_of(self));
     else if (self->puller)
         serve(self);
-    else if (self->held_count >= HELD_MAX)
+    else if (held_count(self) >= HELD_MAX)
         stop_receiving(self);
 }
 
@@ -319,8 +322,6 @@ static void receive_completed(weir_operation *operation, int result, unsigned fl
 
     if (WEIR_LIKELY(is_usual && self->puller))
         serve_first(self, result, flags);
-    else if (is_usual && socket_of(self)->state == TCP_OPEN && self->held_count < HELD_MAX - 1)
-        hold(self, lent_of(self, result, flags));
     else
         receive_completed_otherwise(self, result, flags);
 }
@@ -370,9 +371,10 @@ void weir_tcp_source_end(weir_tcp_source *self)
 bool weir_tcp_source_has_unread(const weir_tcp_source *self)
 {
     size_t held = 0;
+    size_t count = held_count(self);
     const weir_lent *lent;
 
-    for (lent = self->first; lent; lent = lent->next)
+    for (lent = self->first; count > 0; lent = lent->next, count--)
         held += lent->size;
     return held - self->consumed > self->pulled;
 }

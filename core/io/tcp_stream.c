@@ -32,16 +32,16 @@ static int why_not_start(const weir_task *task, const weir_tcp_socket *socket,
     return weir_task_stop_error(task);
 }
 
-/* What every operation checks first, in few branches: mostly nothing is in its way. */
+/* What every operation checks first, in few instructions: mostly nothing is in its way. */
 static inline bool may_start(const weir_task *task, const weir_tcp_socket *socket,
                              enum weir_direction direction)
 {
-    uintptr_t odd = (uintptr_t)socket->pending[direction] | task->stop |
-                    ((uintptr_t)socket->state ^ (uintptr_t)TCP_OPEN);
+    uintptr_t odd = (uintptr_t)socket->pending[direction] | task->stop;
 
     if (direction == WEIR_READING)
         odd |= (uintptr_t)socket->source;
-    return WEIR_LIKELY(!odd && socket->handle.self == &socket->handle &&
+    return WEIR_LIKELY(!odd && socket->state == TCP_OPEN &&
+                       socket->handle.self == &socket->handle &&
                        socket->handle.loop == task->environment->loop);
 }
 

@@ -232,6 +232,44 @@ WEIR_TEST(uring_deferred, an_operation_started_later_waits_behind_although_there
     seam_close(uring);
 }
 
+/* One entry is free, and known to be. */
+WEIR_TEST(uring_deferred, an_operation_waits_behind_a_close_that_needs_two_entries)
+{
+    struct uring *uring = seam_start(DEPTH);
+    struct seam_operation closing;
+    struct seam_operation self;
+    struct seam_operation *later = &many[DEPTH - 1];
+    int i;
+
+    init_many(uring, DEPTH);
+    seam_init_pair(&self, uring);
+    seam_init(&closing, uring);
+    while (uring_has_entry(uring)) { /* Then the next one looks how many are free. */
+        seam_feed(later, 1);
+        seam_receive(later);
+        CHECK_EQ(seam_finish(later), 1);
+    }
+    refuse(EBUSY);
+    for (i = 0; i < DEPTH - 1; i++)
+        seam_receive(&many[i]);
+    CHECK(uring_has_entry(uring));
+    CHECK_EQ(io_uring_sq_space_left(&uring->ring), 1);
+    CHECK_EQ(SEAM_OPS->close_socket(&uring->base, &closing.operation, &self.handle, true),
+             WEIR_IN_FLIGHT);
+    seam_receive(later);
+    CHECK(uring->deferred_first == &closing.operation);
+    CHECK(uring->deferred_last == &later->operation);
+    CHECK(fuse_put_out() > 0);
+
+    CHECK_EQ(seam_finish(&closing), 0);
+    seam_feed(later, 1);
+    CHECK_EQ(seam_finish(later), 1);
+    CHECK_EQ(close(self.peer), 0);
+    drain(DEPTH - 1);
+    fini_many(DEPTH);
+    seam_close(uring);
+}
+
 WEIR_TEST(uring_deferred, a_cancel_waits_behind_although_there_is_room)
 {
     struct uring *uring = seam_start(DEPTH);

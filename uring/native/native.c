@@ -29,11 +29,9 @@ _Static_assert(sizeof(struct weir_uring_entry) == sizeof(struct io_uring_sqe), "
 
 SAME_MEMBER(struct weir_uring_engine, ops, struct uring, base.ops);
 SAME_MEMBER(struct weir_uring_engine, lending, struct uring, base.lending);
-SAME_MEMBER(struct weir_uring_engine, deferred_first, struct uring, deferred_first);
-SAME_MEMBER(struct weir_uring_engine, queue_head, struct uring, queue.head);
 SAME_MEMBER(struct weir_uring_engine, queue_tail, struct uring, queue.tail);
 SAME_MEMBER(struct weir_uring_engine, entries, struct uring, queue.entries);
-SAME_MEMBER(struct weir_uring_engine, entry_count, struct uring, queue.count);
+SAME_MEMBER(struct weir_uring_engine, limit, struct uring, queue.limit);
 SAME_MEMBER(struct weir_uring_engine, entry_mask, struct uring, queue.mask);
 SAME_MEMBER(struct weir_uring_engine, at_once, struct uring, at_once);
 SAME_MEMBER(struct weir_uring_loop, engine, struct weir_loop, backend);

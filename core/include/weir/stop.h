@@ -20,6 +20,8 @@
  * Source: core/task/stop.c. Tests: tests/unit/test_stop.c, tests/contract/test_stop.c.
  */
 
+#include <string.h>
+
 #include <weir/task.h>
 
 WEIR_C_BEGIN
@@ -45,6 +47,27 @@ static inline unsigned weir_task_stop_bits(const weir_task *task)
 /* The rare halves of shields are inline, too: a call there would make the coroutine around it save
  * the result that it holds, each time that it is resumed. */
 
+/* From stop to flags as one word, and such a word: what a shield looks at is one test, whatever the
+ * byte order. */
+
+static inline uint32_t weir_task_stop_word(const weir_task *task)
+{
+    uint32_t word;
+
+    memcpy(&word, (const char *)task + offsetof(weir_task, stop), sizeof word);
+    return word;
+}
+
+static inline uint32_t weir_stop_word_of(uint8_t stop, uint8_t expired, uint8_t stop_deferred,
+                                         uint8_t flags)
+{
+    uint8_t bytes[4] = {stop, expired, stop_deferred, flags};
+    uint32_t word;
+
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
 /**
  * Hold soft stops back from here to weir_shield_end: what this task awaits in between is not
  * cancelled by them. Shields do not nest within one task; a child may have its own. For a bound on
@@ -52,35 +75,36 @@ static inline unsigned weir_task_stop_bits(const weir_task *task)
  */
 static inline void weir_shield_begin(weir_task *task)
 {
-    unsigned flags = task->flags ^ WEIR_TASK_SHIELDED;
+    uint32_t word = weir_task_stop_word(task);
 
-    WEIR_ASSERT(flags & WEIR_TASK_SHIELDED, "shields do not nest within one task");
-
-    task->flags = (uint8_t)flags;
-    if (WEIR_UNLIKELY(task->stop)) {
+    if (WEIR_UNLIKELY(word & weir_stop_word_of(UINT8_MAX, 0, 0, WEIR_TASK_SHIELDED))) {
+        WEIR_ASSERT(!(word & weir_stop_word_of(0, 0, 0, WEIR_TASK_SHIELDED)),
+                    "shields do not nest within one task");
         task->stop_deferred =
             (uint8_t)(task->stop & (unsigned)(WEIR_STOP_REQUESTED | WEIR_STOP_EXPIRED));
         task->expired_deferred = task->expired;
         task->stop = (uint8_t)(task->stop & (unsigned)WEIR_STOP_HARD);
         task->expired = 0;
     }
+    task->flags = (uint8_t)(task->flags | WEIR_TASK_SHIELDED);
 }
 
 /** Let the stops that were held back take effect. */
 static inline void weir_shield_end(weir_task *task)
 {
-    unsigned flags = task->flags ^ WEIR_TASK_SHIELDED;
+    uint32_t word = weir_task_stop_word(task);
+    uint32_t shielded = weir_stop_word_of(0, 0, 0, WEIR_TASK_SHIELDED);
 
-    WEIR_ASSERT(!(flags & WEIR_TASK_SHIELDED), "a shield ends once, after it began");
-
-    task->flags = (uint8_t)flags;
-    if (WEIR_UNLIKELY(task->stop_deferred || task->expired)) {
+    word &= weir_stop_word_of(0, UINT8_MAX, UINT8_MAX, WEIR_TASK_SHIELDED);
+    if (WEIR_UNLIKELY(word != shielded)) {
+        WEIR_ASSERT(word & shielded, "a shield ends once, after it began");
         WEIR_ASSERT(task->expired == 0, "a deadline armed inside a shield is disarmed inside it");
         task->stop = (uint8_t)(task->stop | task->stop_deferred);
         task->expired = task->expired_deferred;
         task->stop_deferred = 0;
         task->expired_deferred = 0;
     }
+    task->flags = (uint8_t)(task->flags & ~(unsigned)WEIR_TASK_SHIELDED);
 }
 
 /**

@@ -86,7 +86,8 @@ enum { WEIR_TASK_SCRATCH_WORDS = 8 };
  * The header of every task: the first member of its frame. 128 bytes on 64-bit machines.
  *
  * Fields are private. It must not move from its start until it is done. Their order lets compilers
- * merge what a call stores: a child inherits stop and expired together.
+ * merge what a call stores: a child inherits stop and expired together; and what a shield looks at:
+ * one word from stop to flags.
  */
 struct weir_task {
     weir_resume_fn *resume;    /* What runs it. */
@@ -105,9 +106,9 @@ struct weir_task {
     uint8_t stop;             /* WEIR_STOP_ bits in force: the byte a starter looks at. */
     uint8_t expired;          /* How many deadlines that cover this task have passed. */
     uint8_t stop_deferred;    /* Of stop: what a shield holds back. */
-    uint8_t expired_deferred; /* Of expired: what a shield holds back. */
-    uint8_t state;            /* enum weir_task_state. */
     uint8_t flags;            /* WEIR_TASK_ bits, and a count above them. */
+    uint8_t state;            /* enum weir_task_state. */
+    uint8_t expired_deferred; /* Of expired: what a shield holds back. */
     uint16_t frame_units;     /* Size of an allocated frame, in units (frame.h); 0: embedded. */
     int error;                /* With count: the result of the latest await, or of the task. */
     uint32_t line;            /* Resume point: a source line; 0: the beginning. */

@@ -37,7 +37,7 @@ typedef struct weir_tcp_source {
     struct weir_lent *first; /* What has come and is not consumed, oldest first. */
     size_t pulled;           /* Bytes that the latest pull showed and nobody has consumed. */
     uint32_t consumed;       /* Bytes of the first. */
-    uint16_t held_count;     /* Buffers. */
+    uint16_t behind_count;   /* Buffers behind the first, linked by it. */
     bool armed : 1;          /* The receive is in flight. */
     bool receiving : 1;      /* The same, and the socket is open. */
     bool pausing : 1;        /* Its cancel is on the way. */

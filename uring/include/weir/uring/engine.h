@@ -42,13 +42,10 @@ struct weir_uring_entry {
 /** How the engine of a loop begins. */
 struct weir_uring_engine {
     const struct weir_backend_ops *ops;
-    const void *lending; /* The library's. */
-    weir_operation
-        *deferred_first;        /* Not NULL: operations wait for room, and others behind them. */
-    const uint32_t *queue_head; /* The kernel's: up to where it has taken entries. */
-    uint32_t *queue_tail;       /* Up to where they are filled. */
+    const void *lending;  /* The library's. */
+    uint32_t *queue_tail; /* Up to where entries are filled. */
     struct weir_uring_entry *entries;
-    uint32_t entry_count;
+    uint32_t limit; /* Up to where they may be taken without a look at the library; or behind. */
     uint32_t entry_mask;
     unsigned at_once; /* Sends that the library is to try without an entry. */
 };
@@ -117,11 +114,10 @@ static inline struct weir_uring_entry *weir_uring_next_entry(const struct weir_u
 {
     uint32_t tail;
 
-    if (WEIR_UNLIKELY(engine->ops != WEIR_URING_ABI.backend ||
-                      ((uintptr_t)engine->deferred_first | (is_send ? engine->at_once : 0)) != 0))
+    if (WEIR_UNLIKELY(engine->ops != WEIR_URING_ABI.backend || (is_send && engine->at_once)))
         return NULL;
     tail = *engine->queue_tail;
-    if (WEIR_UNLIKELY(tail - *engine->queue_head >= engine->entry_count))
+    if (WEIR_UNLIKELY((int32_t)(tail - engine->limit) >= 0))
         return NULL;
     *engine->queue_tail = tail + 1;
     return &engine->entries[tail & engine->entry_mask];
@@ -131,12 +127,12 @@ static inline struct weir_uring_entry *weir_uring_next_entry(const struct weir_u
 static inline bool weir_uring_is_usual(const weir_task *task, const weir_tcp_socket *socket,
                                        enum weir_direction direction)
 {
-    uintptr_t odd = (uintptr_t)socket->pending[direction] | task->stop |
-                    ((uintptr_t)socket->state ^ (uintptr_t)WEIR_URING_STATE_OPEN);
+    uintptr_t odd = (uintptr_t)socket->pending[direction] | task->stop;
 
     if (direction == WEIR_READING)
         odd |= (uintptr_t)socket->source;
-    return WEIR_LIKELY(!odd && socket->handle.self == &socket->handle &&
+    return WEIR_LIKELY(!odd && socket->state == WEIR_URING_STATE_OPEN &&
+                       socket->handle.self == &socket->handle &&
                        socket->handle.loop == task->environment->loop);
 }
 
