@@ -3,15 +3,17 @@
  * weir-echo: sends back what it receives.
  *
  *      weir-echo [--port N] [--host A] [--threads T] [--backend uring|epoll] [--spin MICROSECONDS]
- *                [--receive lent|own]
+ *                [--receive lent|own] [--user-timeout MILLISECONDS]
  *
  * Each thread has its own loop and its own SO_REUSEPORT listener, and shares nothing with the
  * others. A session receives into buffers of its loop, and so holds none while it waits, or into
- * its own. SIGINT or SIGTERM stops softly: no more connections, what is being written is written,
+ * its own. A client that does not read keeps what its session holds, and is lost after the user
+ * timeout. SIGINT or SIGTERM stops softly: no more connections, what is being written is written,
  * for at most GRACE_NS; then, or at the second signal, hard. SIGUSR1 prints what every task waits
  * for, SIGUSR2 what every loop has counted.
  */
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +22,7 @@
 
 #include <weir/weir.h>
 
-enum { THREADS_MAX = 64 };
+enum { THREADS_MAX = 64, USER_TIMEOUT_MS = 30000 };
 
 static const int64_t GRACE_NS = INT64_C(5000000000);
 static const int64_t SILENCE_NS = INT64_C(1000000000);
@@ -345,13 +347,15 @@ struct options {
     long port;
     long threads;
     long spin_us; /* -1: the default. */
+    long user_timeout_ms;
     bool lends;
 };
 
 static void usage(FILE *stream)
 {
     fputs("usage: weir-echo [--port N] [--host A] [--threads T] [--backend uring|epoll]\n"
-          "                 [--spin MICROSECONDS] [--receive lent|own]\n",
+          "                 [--spin MICROSECONDS] [--receive lent|own]\n"
+          "                 [--user-timeout MILLISECONDS]\n",
           stream);
 }
 
@@ -395,14 +399,16 @@ static void parse_option(struct options *options, const char *option, const char
         options->backend = value;
     else if (strcmp(option, "--receive") == 0)
         options->lends = parse_receive(value);
+    else if (strcmp(option, "--user-timeout") == 0)
+        options->user_timeout_ms = parse_number(option, value, 0, INT_MAX);
     else
         options->spin_us = parse_number(option, value, 0, 1000000);
 }
 
 static bool is_option(const char *argument)
 {
-    static const char *const names[] = {"--port",    "--host", "--threads",
-                                        "--backend", "--spin", "--receive"};
+    static const char *const names[] = {"--port", "--host",    "--threads",     "--backend",
+                                        "--spin", "--receive", "--user-timeout"};
     size_t i;
 
     for (i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -414,8 +420,12 @@ static bool is_option(const char *argument)
 
 static struct options parse_options(int argc, char **argv)
 {
-    struct options options = {
-        .host = "127.0.0.1", .port = 0, .threads = 1, .spin_us = -1, .lends = true};
+    struct options options = {.host = "127.0.0.1",
+                              .port = 0,
+                              .threads = 1,
+                              .spin_us = -1,
+                              .lends = true,
+                              .user_timeout_ms = USER_TIMEOUT_MS};
     int i;
 
     for (i = 1; i < argc; i += 2) {
@@ -481,7 +491,10 @@ static void open_loop(struct server *server, const struct options *options)
 /* Every loop listens on the endpoint; the first one fixes the port. */
 static void open_servers(struct server *servers, const struct options *options, struct watch *watch)
 {
-    weir_tcp_listen_options listen_options = {.reuse_port = options->threads > 1};
+    weir_tcp_listen_options listen_options = {
+        .reuse_port = options->threads > 1,
+        .user_timeout_ms = (int)options->user_timeout_ms, /* For those who do not read. */
+    };
     weir_endpoint local = parse_host(options);
     int i;
 

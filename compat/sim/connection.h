@@ -72,6 +72,7 @@ struct sim_socket {
     int linger_seconds; /* -1: off. */
     int send_buffer_bytes;
     int receive_buffer_bytes;
+    int user_timeout_ms; /* 0: off. */
 
     /* Listening. */
     weir_list ready;      /* Of sockets, by queued, that accept gives. */
@@ -92,6 +93,7 @@ struct sim_socket {
     sim_socket *peer; /* NULL: nobody is there any more. */
     weir_sim_host *remote_host;
     sim_alarm timeout;            /* Nothing is heard of the peer. */
+    sim_alarm stall;              /* Of the user timeout: the peer does not read. */
     sim_alarm reset;              /* A reset arrives. */
     bool is_reset;                /* It is on its way. */
     sim_alarm arrival;            /* Of the first that is on its way. */
@@ -103,6 +105,7 @@ struct sim_socket {
     size_t inflow_bytes;  /* On their way and unread: what counts for the window. */
     size_t void_bytes;    /* Sent though nobody is there. */
     bool calls_into_void; /* Something was sent though nobody is there. */
+    bool is_given_up;     /* By a peer that has waited too long for it to read. */
     bool end_sent;
     bool end_arrived; /* The one that was sent, at the peer. */
     bool end_received;
@@ -225,6 +228,10 @@ void weir_sim_tcp_abort(sim_socket *socket, int error);
 
 /** Complete the handshake. */
 void weir_sim_tcp_greet(sim_socket *socket);
+
+/** What can be sent has changed, or the user timeout: begin to wait for the peer to read, or
+ * stop. */
+void weir_sim_tcp_mind_stall(sim_socket *socket);
 
 /** The peer does not answer: the timeout. */
 void weir_sim_tcp_nothing_heard(sim_alarm *alarm);

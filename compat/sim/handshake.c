@@ -25,7 +25,7 @@ int weir_sim_socket_listen(sim_socket *socket, const weir_endpoint *local,
     int backlog = options->backlog > 0 ? options->backlog : BACKLOG_MAX;
     int error;
 
-    if (socket->state != SIM_TCP_CLOSED)
+    if (socket->state != SIM_TCP_CLOSED || options->user_timeout_ms < 0)
         return -EINVAL;
     socket->reuses_address = !options->no_reuse_address;
     socket->reuses_port = options->reuse_port;
@@ -34,6 +34,7 @@ int weir_sim_socket_listen(sim_socket *socket, const weir_endpoint *local,
     if (error)
         return error;
     socket->no_delay = !options->delay;
+    socket->user_timeout_ms = options->user_timeout_ms;
     /* Linux lets one more wait than the backlog says. */
     socket->waiting_max = (unsigned)(backlog < BACKLOG_MAX ? backlog : BACKLOG_MAX) + 1;
     socket->state = SIM_TCP_LISTENING;
@@ -129,6 +130,7 @@ static sim_socket *child_new(sim_socket *parent, sim_socket *client)
     child->linger_seconds = parent->linger_seconds;
     child->send_buffer_bytes = parent->send_buffer_bytes;
     child->receive_buffer_bytes = parent->receive_buffer_bytes;
+    child->user_timeout_ms = parent->user_timeout_ms;
     child->parent = parent;
     parent->waiting++;
     child->peer = client;

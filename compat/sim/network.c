@@ -651,6 +651,10 @@ int weir_sim_socket_option_set(sim_socket *socket, int option, int value)
     case WEIR_TCP_RECEIVE_BUFFER_BYTES:
         socket->receive_buffer_bytes = buffer_bytes(value, 2304);
         return 0;
+    case WEIR_TCP_USER_TIMEOUT_MS:
+        socket->user_timeout_ms = value;
+        weir_sim_tcp_mind_stall(socket);
+        return 0;
     default:
         return -ENOPROTOOPT;
     }
@@ -670,6 +674,9 @@ int weir_sim_socket_option_get(const sim_socket *socket, int option, int *ret_va
         return 0;
     case WEIR_TCP_RECEIVE_BUFFER_BYTES:
         *ret_value = socket->receive_buffer_bytes;
+        return 0;
+    case WEIR_TCP_USER_TIMEOUT_MS:
+        *ret_value = socket->user_timeout_ms;
         return 0;
     case WEIR_TCP_LINGER_SECONDS:
         *ret_value = socket->linger_seconds;

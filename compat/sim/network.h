@@ -15,7 +15,7 @@
  *
  * Source: compat/sim/network.c (hosts, links, descriptors, ports), compat/sim/handshake.c (how
  * connections come about), compat/sim/tcp.c (the rest). Tests: tests/sim/test_network.c,
- * test_handshake.c, test_connections.c, test_against_linux.c.
+ * test_handshake.c, test_connections.c, test_user_timeout.c, test_against_linux.c.
  */
 
 #include <stdbool.h>

@@ -62,6 +62,7 @@ static void clear_alarms(sim_socket *socket)
 {
     sim_tcp_clear(socket, &socket->handshake);
     sim_tcp_clear(socket, &socket->timeout);
+    sim_tcp_clear(socket, &socket->stall);
     sim_tcp_clear(socket, &socket->reset);
     socket->is_reset = false;
 }
@@ -200,6 +201,19 @@ void weir_sim_tcp_nothing_heard(sim_alarm *alarm)
     weir_sim_socket_release(socket);
 }
 
+/* The peer, which does not read, is told nothing. When it does, it says that there is room, and
+ * that is answered by a reset. */
+static void stall_is_over(sim_alarm *alarm)
+{
+    sim_socket *socket = WEIR_CONTAINER_OF(alarm, sim_socket, stall);
+
+    if (socket->peer)
+        socket->peer->is_given_up = true;
+    weir_sim_socket_hold(socket);
+    weir_sim_tcp_die(socket, -ETIMEDOUT);
+    weir_sim_socket_release(socket);
+}
+
 /* Segments. */
 
 static bool waits_for_an_answer(const sim_socket *socket)
@@ -209,12 +223,19 @@ static bool waits_for_an_answer(const sim_socket *socket)
     return socket->peer->way && socket->peer->way_last->kind != SEGMENT_HELLO;
 }
 
+static int64_t user_timeout_ns(const sim_socket *socket)
+{
+    return (int64_t)socket->user_timeout_ms * 1000000;
+}
+
 static void mind_cut(sim_socket *socket)
 {
     if (sim_tcp_link_is_up(socket) || sim_alarm_is_set(&socket->timeout) ||
         !waits_for_an_answer(socket))
         return;
-    sim_after(sim_tcp_world(socket), &socket->timeout, SIM_TCP_CUT_NS, weir_sim_tcp_nothing_heard);
+    sim_after(sim_tcp_world(socket), &socket->timeout,
+              socket->user_timeout_ms ? user_timeout_ns(socket) : SIM_TCP_CUT_NS,
+              weir_sim_tcp_nothing_heard);
 }
 
 static struct sim_segment *segment_new(enum segment_kind kind, size_t size)
@@ -383,6 +404,14 @@ static size_t window_room(const sim_socket *socket)
     return taken < window ? window - taken : 0;
 }
 
+void weir_sim_tcp_mind_stall(sim_socket *socket)
+{
+    if (socket->state != SIM_TCP_CONNECTED || !socket->user_timeout_ms || window_room(socket) > 0)
+        sim_tcp_clear(socket, &socket->stall);
+    else if (!sim_alarm_is_set(&socket->stall))
+        sim_after(sim_tcp_world(socket), &socket->stall, user_timeout_ns(socket), stall_is_over);
+}
+
 /* Up to size bytes of the first segment that is unread. */
 static size_t take_bytes(sim_socket *socket, uint8_t *to, size_t size)
 {
@@ -434,8 +463,12 @@ int64_t weir_sim_socket_receive(sim_socket *socket, const weir_buffer *buffers, 
         size = fill_all(socket, buffers, count, limit);
         socket->inflow_bytes -= size;
         sim_tcp_world(socket)->network.bytes += size;
-        if (socket->peer)
+        if (socket->peer) {
+            weir_sim_tcp_mind_stall(socket->peer);
             weir_sim_socket_tell(socket->peer);
+        } else if (socket->is_given_up && socket->state == SIM_TCP_CONNECTED) {
+            send_reset(socket);
+        }
         return (int64_t)size;
     }
     if (socket->end_received)
@@ -493,6 +526,7 @@ int64_t weir_sim_socket_send(sim_socket *socket, const weir_const_buffer *buffer
         return -EAGAIN;
     size = size < room ? size : room;
     post(socket, gather(buffers, count, size));
+    weir_sim_tcp_mind_stall(socket);
     return (int64_t)size;
 }
 
@@ -556,6 +590,7 @@ void weir_sim_tcp_disconnect(sim_socket *socket)
     socket->end_arrived = false;
     socket->end_received = false;
     socket->calls_into_void = false;
+    socket->is_given_up = false;
     socket->void_bytes = 0;
     socket->arrives_ns = 0;
 }
@@ -622,5 +657,6 @@ void weir_sim_tcp_link_changed(sim_socket *socket, bool was_up)
         (is_up ? weir_sim_tcp_connect_resume : weir_sim_tcp_connect_cut)(socket);
     else if (was_up != is_up)
         (is_up ? resume : mind_cut)(socket);
+    weir_sim_tcp_mind_stall(socket);
     weir_sim_socket_tell(socket);
 }

@@ -119,6 +119,8 @@ static int listen_set_up(intptr_t descriptor, const weir_endpoint *local,
     /* Accepted sockets inherit it, which saves a call per connection. */
     if (!error && !options->delay)
         error = set_int(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (!error && options->user_timeout_ms)
+        error = set_int(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, options->user_timeout_ms);
     if (error)
         return error;
 
@@ -216,6 +218,7 @@ static const struct {
     [WEIR_TCP_KEEP_ALIVE] = {SOL_SOCKET, SO_KEEPALIVE},
     [WEIR_TCP_SEND_BUFFER_BYTES] = {SOL_SOCKET, SO_SNDBUF},
     [WEIR_TCP_RECEIVE_BUFFER_BYTES] = {SOL_SOCKET, SO_RCVBUF},
+    [WEIR_TCP_USER_TIMEOUT_MS] = {IPPROTO_TCP, TCP_USER_TIMEOUT},
 };
 
 static int option_set(struct weir_backend *backend, intptr_t descriptor, int option, int value)

@@ -409,29 +409,57 @@ WEIR_CONTRACT_TEST(acceptor, two_loops_share_a_port)
     fixture_fini(&f[0]);
 }
 
-WEIR_CONTRACT_TEST(acceptor, accepted_sockets_delay_if_the_listener_says_so)
+static int option_of_accepted(const char *backend, const weir_tcp_listen_options *options,
+                              enum weir_tcp_option option)
 {
-    weir_tcp_listen_options options = {.delay = true};
     weir_endpoint local = weir_endpoint_make_ipv4(weir_ipv4_loopback(), 0);
     weir_tcp_acceptor acceptor;
     weir_tcp_socket socket;
     struct fixture f;
     struct op op;
-    int peer, value = 1;
+    int peer, value = -1;
 
     fixture_init(&f, backend);
-    CHECK_EQ(weir_tcp_listen(&acceptor, f.loop, &local, &options), 0);
+    CHECK_EQ(weir_tcp_listen(&acceptor, f.loop, &local, options), 0);
     CHECK_EQ(weir_tcp_acceptor_local(&acceptor, &local), 0);
     peer = raw_connect(&local);
     weir_tcp_socket_init(&socket);
     op_accept(&f, &op, &acceptor, &socket);
     check_result(op_wait(&f, &op), 0);
-    CHECK_EQ(weir_tcp_option_get(&socket, WEIR_TCP_NO_DELAY, &value), 0);
-    CHECK_EQ(value, 0);
+    CHECK_EQ(weir_tcp_option_get(&socket, option, &value), 0);
     fixture_close(&f, &socket);
     op_close_acceptor(&f, &op, &acceptor);
     check_result(op_wait(&f, &op), 0);
     raw_close(peer);
+    fixture_fini(&f);
+    return value;
+}
+
+WEIR_CONTRACT_TEST(acceptor, accepted_sockets_delay_if_the_listener_says_so)
+{
+    weir_tcp_listen_options options = {.delay = true};
+
+    CHECK_EQ(option_of_accepted(backend, &options, WEIR_TCP_NO_DELAY), 0);
+}
+
+WEIR_CONTRACT_TEST(acceptor, accepted_sockets_have_the_user_timeout_of_the_listener)
+{
+    weir_tcp_listen_options options = {0};
+
+    CHECK_EQ(option_of_accepted(backend, &options, WEIR_TCP_USER_TIMEOUT_MS), 0);
+    options.user_timeout_ms = 12345;
+    CHECK_EQ(option_of_accepted(backend, &options, WEIR_TCP_USER_TIMEOUT_MS), 12345);
+}
+
+WEIR_CONTRACT_TEST(acceptor, a_user_timeout_below_zero_is_refused)
+{
+    weir_tcp_listen_options options = {.user_timeout_ms = -1};
+    weir_endpoint local = weir_endpoint_make_ipv4(weir_ipv4_loopback(), 0);
+    weir_tcp_acceptor acceptor;
+    struct fixture f;
+
+    fixture_init(&f, backend);
+    CHECK_EQ(weir_tcp_listen(&acceptor, f.loop, &local, &options), -EINVAL);
     fixture_fini(&f);
 }
 

@@ -51,12 +51,72 @@ WEIR_CONTRACT_TEST(tcp_options, options_are_what_they_were_set_to)
     check_option(&t.socket, WEIR_TCP_KEEP_ALIVE, 0);
     check_option(&t.socket, WEIR_TCP_LINGER_SECONDS, 0);
     check_option(&t.socket, WEIR_TCP_LINGER_SECONDS, -1);
+    check_option(&t.socket, WEIR_TCP_USER_TIMEOUT_MS, 12345);
+    check_option(&t.socket, WEIR_TCP_USER_TIMEOUT_MS, 0);
     CHECK_EQ(weir_tcp_option_set(&t.socket, WEIR_TCP_RECEIVE_BUFFER_BYTES, 20000), 0);
     CHECK_EQ(weir_tcp_option_get(&t.socket, WEIR_TCP_RECEIVE_BUFFER_BYTES, &value), 0);
     CHECK(value >= 20000);
     CHECK_EQ(weir_tcp_option_set(&t.socket, WEIR_TCP_SEND_BUFFER_BYTES, -1), -EINVAL);
+    CHECK_EQ(weir_tcp_option_set(&t.socket, WEIR_TCP_USER_TIMEOUT_MS, -1), -EINVAL);
     raw_close(t.peer);
     asked_fini(&t);
+}
+
+/* The end of what a peer reads, once it does. */
+static int64_t read_out(int peer)
+{
+    static char bytes[65536];
+    int64_t result;
+
+    do
+        result = raw_receive_some(peer, bytes, sizeof bytes);
+    while (result > 0);
+    return result;
+}
+
+WEIR_CONTRACT_TEST(tcp_options, a_peer_that_does_not_read_is_given_up_after_the_user_timeout)
+{
+    enum { SIZE = 32 * 1024 * 1024 }; /* More than the kernel holds. */
+    static char data[SIZE];
+    struct asked t;
+    struct op op;
+    weir_result r;
+    char byte;
+
+    asked_init(&t, backend);
+    CHECK_EQ(weir_tcp_option_set(&t.socket, WEIR_TCP_USER_TIMEOUT_MS, 100), 0);
+    op_write(&t.f, &op, &t.socket, data, SIZE);
+    r = op_wait(&t.f, &op);
+    CHECK_EQ(r.error, -ETIMEDOUT);
+    CHECK(r.count > 0);
+    CHECK(r.count < SIZE);
+    op_read(&t.f, &op, &t.socket, &byte, 1);
+    check_result(op_wait(&t.f, &op), -ETIMEDOUT, 0);
+    CHECK_EQ(read_out(t.peer), -ECONNRESET);
+    raw_close(t.peer);
+    asked_fini(&t);
+}
+
+WEIR_CONTRACT_TEST(tcp_options, a_peer_that_reads_in_time_meets_no_user_timeout)
+{
+    enum { SIZE = 32 * 1024 * 1024 };
+    static char data[SIZE], received[SIZE];
+    weir_tcp_socket client, server;
+    struct fixture f;
+    struct op writing, reading;
+
+    fixture_init(&f, backend);
+    fixture_connect(&f, &client, &server);
+    CHECK_EQ(weir_tcp_option_set(&client, WEIR_TCP_USER_TIMEOUT_MS, 60000), 0);
+    op_write(&f, &writing, &client, data, SIZE);
+    fixture_turn(&f);
+    CHECK(!writing.job.done);
+    op_read(&f, &reading, &server, received, SIZE);
+    check_result(op_wait(&f, &writing), 0, SIZE);
+    check_result(op_wait(&f, &reading), 0, SIZE);
+    fixture_close(&f, &client);
+    fixture_close(&f, &server);
+    fixture_fini(&f);
 }
 
 WEIR_CONTRACT_TEST(tcp_options, small_segments_go_out_at_once_by_default)

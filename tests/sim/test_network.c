@@ -432,6 +432,7 @@ WEIR_TEST(sim_network, options_are_what_they_were_set_to)
     check_option(socket, WEIR_TCP_SEND_BUFFER_BYTES, 1, 4608);
     check_option(socket, WEIR_TCP_RECEIVE_BUFFER_BYTES, 0, 2304);
     check_option(socket, WEIR_TCP_RECEIVE_BUFFER_BYTES, 2147483647, 425984);
+    check_option(socket, WEIR_TCP_USER_TIMEOUT_MS, 2147483647, 2147483647);
     CHECK_EQ(weir_sim_socket_option_set(socket, WEIR_TCP_SEND_BUFFER_BYTES, -1), -EINVAL);
     CHECK_EQ(weir_sim_socket_option_set(socket, 99, 1), -ENOPROTOOPT);
     CHECK_EQ(weir_sim_socket_option_get(socket, 99, &value), -ENOPROTOOPT);

@@ -118,6 +118,18 @@ class Weather:
         self.check_settled(server, before)
         server.end()
 
+    def test_clients_that_never_read_are_lost_after_the_user_timeout(self):
+        server = self.serve("--user-timeout", "300")
+        before = server.descriptors()
+        clients = [server.connect() for _ in range(3)]
+        for client in clients:
+            fill(client)
+        self.check_settled(server, before)  # They are still there; it is not.
+        server.echoes()
+        for client in clients:
+            client.close()
+        server.end()
+
     def test_one_that_begins_to_read_at_last_gets_every_byte(self):
         server = self.serve()
         with server.connect() as client:
@@ -347,6 +359,8 @@ class CommandLine(unittest.TestCase):
                 ("--threads", "--threads", "two"),
                 ("--spin", "--spin", "-1"),
                 ("--spin", "--spin", "1000001"),
+                ("--user-timeout", "--user-timeout", "-1"),
+                ("--user-timeout", "--user-timeout", "2147483648"),
                 ("--host", "--host", "localhost.invalid"),
                 ("--host", "--host", "1.2.3"),
                 ("--host", "--host", ""),

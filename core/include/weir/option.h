@@ -28,6 +28,11 @@ enum weir_tcp_option {
     WEIR_TCP_KEEP_ALIVE,           /* 0 or 1. */
     WEIR_TCP_SEND_BUFFER_BYTES,    /* The kernel may round and double it. */
     WEIR_TCP_RECEIVE_BUFFER_BYTES, /* The kernel may round and double it. */
+    WEIR_TCP_USER_TIMEOUT_MS,      /* The connection is lost, with -ETIMEDOUT, when what was sent
+                                      goes unacknowledged for so long, or cannot be sent because
+                                      the peer does not read (RFC 793 and 5482; tcp(7)). 0, the
+                                      default: the first after a quarter of an hour, the second
+                                      never. Rounded up to when the kernel tries again. */
     WEIR_TCP_LINGER_SECONDS,       /* -1: off; 0: close resets the connection. More is -EINVAL: a
                                       close would block the loop until the peer has read. */
 };
@@ -39,6 +44,7 @@ typedef struct weir_tcp_listen_options {
     bool no_reuse_address; /* Do not set SO_REUSEADDR. */
     bool v6_only;          /* IPv6: do not accept IPv4 as mapped addresses. */
     bool delay;            /* Accepted sockets start without WEIR_TCP_NO_DELAY. */
+    int user_timeout_ms;   /* And with this WEIR_TCP_USER_TIMEOUT_MS. */
 } weir_tcp_listen_options;
 
 WEIR_C_END

@@ -220,7 +220,8 @@ WEIR_PUBLIC void weir_sim_host_crash(weir_sim_host *host);
 
 enum weir_sim_link_state {
     WEIR_SIM_LINK_UP,
-    WEIR_SIM_LINK_CUT,         /* Nothing arrives until it is up again; after 30 s ETIMEDOUT. */
+    WEIR_SIM_LINK_CUT,         /* Nothing arrives until it is up again; after 30 s, or
+                                  the user timeout, ETIMEDOUT. */
     WEIR_SIM_LINK_UNREACHABLE, /* New connections: EHOSTUNREACH; the others as cut. */
 };
 
